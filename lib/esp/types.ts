@@ -1,0 +1,125 @@
+/** What flashing speaks in: chips, images, plans, progress. Plain data that survives JSON, but for the bytes. */
+
+export interface ChipFacts {
+  /** The family as Espressif writes it: "ESP32-C3". */
+  readonly name: string;
+  /** `IMAGE_CHIP_ID` of the family. */
+  readonly imageChipId: number;
+  /** Package and revision in words: "ESP32-C3 (QFN32) (revision v0.4)". */
+  readonly description: string;
+  /** major × 100 + minor, as image headers count it; null where it cannot be read. */
+  readonly revision: number | null;
+  /** Base MAC from efuse, lower case, colons; null in secure download mode. */
+  readonly mac: string | null;
+  readonly features: readonly string[];
+  readonly crystalMHz: number | null;
+  /** Null where the flash chip cannot be asked (secure download mode). `size` in bytes, null when unknown. */
+  readonly flash: { readonly manufacturer: number; readonly device: number; readonly size: number | null } | null;
+  readonly security: ChipSecurity;
+  /** Where the second-stage bootloader belongs. */
+  readonly bootloaderOffset: number;
+}
+
+export interface ChipSecurity {
+  readonly secureBoot: boolean;
+  /** Flash encryption is on (an odd number of bits in the efuse counter). */
+  readonly flashEncryption: boolean;
+  readonly secureDownload: boolean;
+  /** GET_SECURITY_INFO flags, or null where the chip does not know the command. */
+  readonly flags: number | null;
+  readonly flashCryptCount: number | null;
+}
+
+export type RegionKind = 'bootloader' | 'partition-table' | 'otadata' | 'app' | 'nvs' | 'data' | 'merged';
+
+/** Bytes that belong at an offset of the flash. */
+export interface Region {
+  readonly offset: number;
+  readonly data: Uint8Array;
+  /** For people: a file name or a partition label. */
+  readonly name: string;
+  readonly kind: RegionKind;
+}
+
+export interface EraseRange {
+  /** Multiples of 4096. */
+  readonly offset: number;
+  readonly size: number;
+  readonly name: string;
+}
+
+/** What is to be flashed, wherever it was read from. */
+export interface ImageSet {
+  readonly name: string;
+  readonly version?: string;
+  /** Family the set says it is for; absent when it does not say. */
+  readonly chip?: string;
+  readonly source: 'files' | 'web-tools' | 'flasher-args' | 'folder' | 'merged' | 'built';
+  readonly regions: readonly Region[];
+  readonly erase: readonly EraseRange[];
+}
+
+export interface PlanStep {
+  readonly action: 'erase' | 'write';
+  readonly offset: number;
+  /** Bytes touched, rounded up to whole sectors for an erase. */
+  readonly size: number;
+  readonly name: string;
+  readonly kind: RegionKind | 'erase';
+  /** Lower-case hex; writes only. */
+  readonly sha256?: string;
+  /** Lower-case hex; writes only. What the flash must answer after. */
+  readonly md5?: string;
+  /** The bytes; writes only. Left out of a plan that is only to be looked at. */
+  readonly data?: Uint8Array;
+}
+
+export interface FlashPlan {
+  readonly name: string;
+  readonly version?: string;
+  readonly chip?: string;
+  /** In the order they are carried out: otadata erase, other erases, NVS and data, partition table, apps, bootloader last. */
+  readonly steps: readonly PlanStep[];
+  /** Partitions of the table to be written that no step touches, by label. */
+  readonly keeps: readonly { readonly name: string; readonly offset: number; readonly size: number }[];
+  /** Bytes to write, uncompressed. */
+  readonly bytes: number;
+  /** Guards that were met and forced, and things worth knowing. */
+  readonly notes: readonly { readonly code: string; readonly message: string }[];
+  /** Guard codes the caller chose to override. */
+  readonly force: readonly string[];
+}
+
+export type FlashPhase = 'connect' | 'detect' | 'stub' | 'compress' | 'erase' | 'write' | 'verify' | 'read' | 'reset';
+
+/** Progress of a long operation, as DESIGN §6 has it. */
+export interface Progress {
+  readonly phase: FlashPhase;
+  readonly done: number;
+  readonly total: number;
+  readonly unit: 'B' | 'steps';
+  /** Units a second over the last seconds; null at first. */
+  readonly rate: number | null;
+  readonly secondsLeft: number | null;
+  /** What is being worked on: a region's name. */
+  readonly item?: string;
+}
+
+export interface FlashResult {
+  readonly chip: ChipFacts;
+  readonly steps: readonly {
+    readonly action: 'erase' | 'write';
+    readonly offset: number;
+    readonly size: number;
+    readonly name: string;
+    /** Bytes that crossed the line for it, both ways. */
+    readonly wireBytes: number;
+    readonly md5?: string;
+    readonly verified: boolean;
+    readonly attempts: number;
+  }[];
+  readonly bytes: number;
+  readonly wireBytes: number;
+  readonly seconds: number;
+  readonly baudRate: number;
+}
