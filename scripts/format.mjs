@@ -1,0 +1,3 @@
+import { biome, run } from './tools.mjs';
+
+run('format', [biome, 'check', '--write', '.']);

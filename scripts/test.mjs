@@ -1,0 +1,59 @@
+// `npm test`: builds, checks, and runs every suite. `npm test -- lib nodes` runs only those.
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { mocha, run } from './tools.mjs';
+
+const PARSERS = [
+  'lib/esp/slip.ts',
+  'lib/esp/formats/**',
+  'lib/esp/inputs/**',
+  'lib/esp/console/**',
+  'lib/link/rfc2217/codec.ts',
+];
+const SUITES = ['house', 'lib', 'nodes', 'examples', 'e2e', 'peers'];
+
+const wished = process.argv.slice(2);
+const unknown = wished.filter((name) => !SUITES.includes(name));
+if (unknown.length > 0) {
+  console.error(`No suite is called ${unknown.join(', ')}. There are: ${SUITES.join(', ')}.`);
+  process.exit(2);
+}
+
+mkdirSync('build', { recursive: true });
+const counts = process.env.KEYWAY_COUNTS ?? resolve('build', 'test-counts.jsonl');
+if (process.env.KEYWAY_COUNTS === undefined) rmSync(counts, { force: true });
+
+run('check', [join('scripts', 'check.mjs')]);
+const failed = [];
+for (const suite of wished.length > 0 ? wished : SUITES) {
+  console.log(`\n── ${suite} ──`);
+  const spec = [mocha, `test/${suite}/**/*.spec.ts`];
+  const command = suite === 'lib' ? covered(spec) : spec;
+  if (run(suite, command, { env: { KEYWAY_COUNTS: counts }, allowFailure: true }) !== 0) failed.push(suite);
+}
+report();
+
+/** The parsers' branch coverage is part of the lib suite: at least 90 %. */
+function covered(command) {
+  const c8 = join('node_modules', 'c8', 'bin', 'c8.js');
+  const include = PARSERS.flatMap((pattern) => ['--include', pattern]);
+  const limits = ['--check-coverage', '--branches', '90', '--lines', '90', '--functions', '0', '--statements', '0'];
+  return [c8, '--reporter', 'text', '--temp-directory', 'build/coverage', ...include, ...limits, ...command];
+}
+
+function report() {
+  const total = { passes: 0, failures: 0, pending: 0 };
+  if (existsSync(counts)) {
+    for (const line of readFileSync(counts, 'utf8').trim().split('\n')) {
+      const one = JSON.parse(line);
+      for (const key of Object.keys(total)) total[key] += one[key];
+    }
+  }
+  console.log(
+    `\nTests: ${total.passes} passed, ${total.failures} failed, ${total.pending} left out (each says why above).`,
+  );
+  if (failed.length > 0) {
+    console.error(`Failed: ${failed.join(', ')}.`);
+    process.exit(1);
+  }
+}

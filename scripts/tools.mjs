@@ -1,0 +1,47 @@
+// What the scripts share: running a tool of node_modules, and building only what changed.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Runs a JavaScript tool on this Node; ends the script when it fails. */
+export function run(title, args, { env = {}, allowFailure = false } = {}) {
+  const outcome = spawnSync(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+  if (outcome.status !== 0 && !allowFailure) {
+    console.error(`\n${title} failed (exit ${outcome.status ?? outcome.signal}).`);
+    process.exit(outcome.status ?? 1);
+  }
+  return outcome.status ?? 1;
+}
+
+export const tsc = join('node_modules', 'typescript', 'bin', 'tsc');
+export const rollup = join('node_modules', 'rollup', 'dist', 'bin', 'rollup');
+export const mocha = join('node_modules', 'mocha', 'bin', 'mocha.js');
+export const biome = join('node_modules', '@biomejs', 'biome', 'bin', 'biome');
+
+const SOURCES = ['lib', 'nodes', 'editor', 'icons', 'package.json', 'package-lock.json', 'rollup.config.js'];
+
+/** Compiles and bundles when a source changed since the last build. */
+export function build() {
+  const stamp = join('build', 'sources.sha256');
+  const hash = hashTree([...SOURCES, 'tsconfig.json', 'tsconfig.base.json']);
+  if (existsSync(stamp) && existsSync('dist') && readFileSync(stamp, 'utf8') === hash) return;
+  const from = Date.now();
+  console.log('Building …');
+  run('tsc', [tsc, '-b']);
+  run('rollup', [rollup, '-c', '--silent']);
+  mkdirSync('build', { recursive: true });
+  writeFileSync(stamp, hash);
+  console.log(`Built in ${((Date.now() - from) / 1000).toFixed(1)} s.`);
+}
+
+function hashTree(paths) {
+  const hash = createHash('sha256');
+  const visit = (path) => {
+    if (!existsSync(path)) return;
+    if (statSync(path).isDirectory()) for (const name of readdirSync(path).sort()) visit(join(path, name));
+    else hash.update(path).update('\0').update(readFileSync(path));
+  };
+  for (const path of paths) visit(path);
+  return hash.digest('hex');
+}
