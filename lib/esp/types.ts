@@ -122,4 +122,8 @@ export interface FlashResult {
   readonly wireBytes: number;
   readonly seconds: number;
   readonly baudRate: number;
+  /** Whether the chip was restarted into its firmware; false when not asked for or the link has no control lines. */
+  readonly restarted: boolean;
+  /** Guards that were met and overridden, of the plan and of the chip. */
+  readonly notes: FlashPlan['notes'];
 }

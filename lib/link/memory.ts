@@ -1,3 +1,4 @@
+import { BaseLink } from './base.ts';
 import { fail } from './errors.ts';
 import type { ControlLines, Link, LinkInfo, UsbIdentity } from './link.ts';
 
@@ -61,119 +62,93 @@ function notify(): void {
   for (const watcher of [...watchers]) watcher();
 }
 
-/** Both ends of one in-memory cable. Bytes cross in order, each write in a microtask of its own. */
-export function createMemoryPair(options: { name: string; baudRate?: number; usb?: UsbIdentity }): {
+/**
+ * Both ends of one in-memory cable. Bytes cross in order, each write in a microtask of its own.
+ *
+ * @param options.name the port's name, without `virtual:`; `title` is what people call it, when that differs.
+ */
+export function createMemoryPair(options: { name: string; title?: string; baudRate?: number; usb?: UsbIdentity }): {
   host: Link;
   device: DeviceEnd;
 } {
-  const host = new MemoryLink(options.name, options.baudRate ?? 115200, options.usb);
+  const info: LinkInfo = {
+    address: `virtual:${options.name}`,
+    kind: 'virtual',
+    name: options.title ?? options.name,
+    hasControlLines: true,
+    hasBaudControl: true,
+    isLocal: true,
+    ...(options.usb === undefined ? {} : { usb: options.usb }),
+  };
+  const host = new MemoryLink(info, options.baudRate ?? 115200);
   return { host, device: host.device };
 }
 
-class MemoryLink implements Link {
+class MemoryLink extends BaseLink {
   readonly info: LinkInfo;
   readonly device: DeviceEnd;
-  #baudRate: number;
-  #lines: ControlLines = { dtr: false, rts: false };
-  #ended: { error: Error | undefined } | undefined;
-  readonly #data = new Set<(chunk: Uint8Array) => void>();
-  readonly #close = new Set<(error: Error | undefined) => void>();
   readonly #deviceData = new Set<(chunk: Uint8Array) => void>();
   readonly #deviceLines = new Set<(lines: ControlLines) => void>();
   readonly #deviceBaud = new Set<(baudRate: number) => void>();
   readonly #deviceClose = new Set<() => void>();
+  #wire: { baudRate: number; lines: ControlLines };
 
-  constructor(name: string, baudRate: number, usb: UsbIdentity | undefined) {
-    this.#baudRate = baudRate;
-    this.info = {
-      address: `virtual:${name}`,
-      kind: 'virtual',
-      name,
-      hasControlLines: true,
-      hasBaudControl: true,
-      isLocal: true,
-      ...(usb === undefined ? {} : { usb }),
-    };
+  constructor(info: LinkInfo, baudRate: number) {
+    super(baudRate);
+    this.info = info;
+    this.#wire = { baudRate, lines: { dtr: false, rts: false } };
     const link = this;
     this.device = {
       send: (bytes) => {
         const copy = bytes.slice();
-        queueMicrotask(() => {
-          if (this.#ended === undefined) for (const listener of [...this.#data]) listener(copy);
-        });
+        queueMicrotask(() => this.emitData(copy));
       },
       onData: (listener) => void this.#deviceData.add(listener),
       onLines: (listener) => void this.#deviceLines.add(listener),
       onBaudRate: (listener) => void this.#deviceBaud.add(listener),
       onClose: (listener) => void this.#deviceClose.add(listener),
       get lines() {
-        return link.#lines;
+        return link.#wire.lines;
       },
       get baudRate() {
-        return link.#baudRate;
+        return link.#wire.baudRate;
       },
-      unplug: () => this.#end(fail('PORT_GONE', `The cable at virtual:${name} was pulled.`)),
+      unplug: () =>
+        this.end(
+          fail('PORT_GONE', `The cable at ${info.address} was pulled.`, {
+            hint: 'Plug it in again.',
+            detail: { address: info.address },
+          }),
+        ),
     };
   }
 
-  get isOpen(): boolean {
-    return this.#ended === undefined;
+  async close(): Promise<void> {
+    this.end(undefined);
   }
 
-  get baudRate(): number {
-    return this.#baudRate;
-  }
-
-  get lines(): ControlLines {
-    return this.#lines;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    this.#check();
+  protected async doWrite(bytes: Uint8Array): Promise<void> {
     const copy = bytes.slice();
     await Promise.resolve();
-    this.#check();
+    this.check();
     for (const listener of [...this.#deviceData]) listener(copy);
   }
 
-  async setLines(lines: ControlLines): Promise<void> {
-    this.#check();
-    this.#lines = { dtr: lines.dtr, rts: lines.rts };
-    for (const listener of [...this.#deviceLines]) listener(this.#lines);
+  protected async doSetLines(lines: ControlLines): Promise<void> {
+    this.#wire = { ...this.#wire, lines };
+    for (const listener of [...this.#deviceLines]) listener(lines);
   }
 
-  async setBaudRate(baudRate: number): Promise<void> {
-    this.#check();
-    this.#baudRate = baudRate;
+  protected async doSetBaudRate(baudRate: number): Promise<void> {
+    this.#wire = { ...this.#wire, baudRate };
     for (const listener of [...this.#deviceBaud]) listener(baudRate);
   }
 
-  onData(listener: (chunk: Uint8Array) => void): () => void {
-    this.#data.add(listener);
-    return () => this.#data.delete(listener);
-  }
-
-  onClose(listener: (error: Error | undefined) => void): () => void {
-    const ended = this.#ended;
-    if (ended !== undefined) queueMicrotask(() => listener(ended.error));
-    else this.#close.add(listener);
-    return () => this.#close.delete(listener);
-  }
-
-  async close(): Promise<void> {
-    this.#end(undefined);
-  }
-
-  #check(): void {
-    if (this.#ended !== undefined) {
-      throw this.#ended.error ?? fail('PORT_GONE', `The port ${this.info.address} is closed.`);
-    }
-  }
-
-  #end(error: Error | undefined): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = { error };
-    for (const listener of [...this.#deviceClose]) listener();
-    for (const listener of [...this.#close]) listener(error);
+  protected override end(error: Error | undefined): void {
+    if (!this.isOpen) return;
+    const listeners = [...this.#deviceClose];
+    this.#deviceClose.clear();
+    for (const listener of listeners) listener();
+    super.end(error);
   }
 }

@@ -1,0 +1,3 @@
+/** What lib/esp offers beyond index.ts when it runs in Node. */
+export { type DiskOptions, folderLoader, type ImageSource, loadImageSet } from './inputs/disk.ts';
+export { createNodePlatform, type NodePlatform, type NodePlatformOptions, nodePlatform } from './platform.node.ts';

@@ -1,0 +1,3 @@
+export { GUARDS, type Guard, planErrors } from './errors.ts';
+export { checkPlanAgainstChip } from './guards.ts';
+export { describePlan, type PlanOptions, planFlash } from './plan.ts';

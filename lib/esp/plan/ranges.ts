@@ -1,0 +1,33 @@
+/** Ranges of flash, in bytes: `offset` to before `end`. */
+export interface Range {
+  readonly offset: number;
+  readonly end: number;
+}
+
+export const SECTOR = 0x1000;
+
+export function sectorsOf(item: { readonly offset: number; readonly size: number }): Range {
+  return { offset: item.offset, end: Math.ceil((item.offset + item.size) / SECTOR) * SECTOR };
+}
+
+export function touch(a: Range, b: Range): boolean {
+  return a.offset < b.end && b.offset < a.end;
+}
+
+/** What is left of `range` without `holes`, in order. */
+export function subtract(range: Range, holes: readonly Range[]): Range[] {
+  let rest: Range[] = [range];
+  for (const hole of holes) {
+    rest = rest.flatMap((part) => {
+      if (!touch(part, hole)) return [part];
+      const left = { offset: part.offset, end: Math.min(part.end, hole.offset) };
+      const right = { offset: Math.max(part.offset, hole.end), end: part.end };
+      return [left, right].filter(({ offset, end }) => offset < end);
+    });
+  }
+  return rest.sort((a, b) => a.offset - b.offset);
+}
+
+export function hex(value: number): string {
+  return value < 0 ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
+}

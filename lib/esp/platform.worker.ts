@@ -1,0 +1,12 @@
+/** The worker thread of platform.node.ts: compresses what it is sent, one after the other. */
+import { parentPort } from 'node:worker_threads';
+import pako from 'pako';
+
+parentPort?.on('message', ({ id, bytes }: { id: number; bytes: Uint8Array }) => {
+  try {
+    const packed = pako.deflate(bytes, { level: 9 }) as Uint8Array<ArrayBuffer>;
+    parentPort?.postMessage({ id, packed }, [packed.buffer]);
+  } catch (error) {
+    parentPort?.postMessage({ id, problem: String(error) });
+  }
+});

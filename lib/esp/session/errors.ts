@@ -1,0 +1,32 @@
+import { errorMaker } from '../../errors/index.ts';
+
+/** What can go wrong between connecting to a chip and leaving it. Link errors (PORT_GONE, …) pass through as they are. */
+export const sessionErrors = {
+  NO_ANSWER: 'nothing came back from the chip: no power, wrong port, or crossed wires',
+  WRONG_BOOT_MODE: 'the chip started its firmware instead of the loader',
+  CHIP_SILENT: 'the chip says it waits for a download but does not answer: its receive line is not connected',
+  CHIP_STOPPED: 'the chip answered before and stopped answering',
+  CHIP_REFUSED: 'the loader refused a command, with the status it gave',
+  BOARD_RESET: 'the board restarted in the middle of the work: usually its power supply',
+  UNKNOWN_CHIP: 'the chip is of a family nobody here knows',
+  STUB_FAILED: 'the flasher stub did not start',
+  BAUD_FAILED: 'the chip did not answer at the new line rate',
+  MD5_MISMATCH: 'the flash does not hold what was written, twice',
+  READ_CORRUPT: 'what was read from the flash does not match its checksum, twice',
+  NEEDS_STUB: 'the operation needs the flasher stub, which is not running',
+  BAD_RANGE: 'an offset or size that is negative, not a whole number or not a multiple of what it must be',
+  CANCELLED: 'somebody cancelled the operation',
+  SESSION_BUSY: 'the session is busy with another operation',
+} as const;
+
+export const fail = errorMaker(sessionErrors);
+
+/** @throws CANCELLED when the signal is aborted. */
+export function throwIfCancelled(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw cancelled(signal);
+}
+
+/** The error an aborted signal stands for. */
+export function cancelled(signal: AbortSignal): Error {
+  return fail('CANCELLED', 'The operation was cancelled.', { cause: signal.reason });
+}

@@ -1,0 +1,111 @@
+import type { ESPLoader } from 'esptool-js';
+import { isKeywayError } from '../../errors/index.ts';
+import type { ChipFacts, ChipSecurity } from '../types.ts';
+import type { Channel } from './channel.ts';
+import type { EsptoolSession } from './esptool.ts';
+import { Op, words } from './protocol.ts';
+import type { Timing } from './timing.ts';
+
+const ESP32_EFUSE = 0x3ff5_a000;
+
+/** Reads what there is to know of the chip. The loader or the stub answers, esptool-js has detected the family. */
+export async function readFacts(
+  esptool: EsptoolSession,
+  channel: Channel,
+  stubRunning: boolean,
+  timing: Timing,
+  signal?: AbortSignal,
+): Promise<ChipFacts> {
+  const security = await esptool.ask(signal, readSecurity);
+  const base = await esptool.ask(signal, async (loader) => ({
+    name: loader.chip.CHIP_NAME,
+    imageChipId: loader.chip.IMAGE_CHIP_ID ?? 0,
+    bootloaderOffset: loader.chip.BOOTLOADER_FLASH_OFFSET,
+  }));
+  if (security.secureDownload) {
+    // Registers cannot be read in secure download mode.
+    return {
+      ...base,
+      description: base.name,
+      revision: null,
+      mac: null,
+      features: [],
+      crystalMHz: null,
+      flash: null,
+      security,
+    };
+  }
+  const more = await esptool.ask(signal, async (loader) => ({
+    description: await loader.chip.getChipDescription(loader),
+    features: await loader.chip.getChipFeatures(loader),
+    crystalMHz: await loader.chip.getCrystalFreq(loader),
+    mac: (await loader.chip.readMac(loader)).toLowerCase(),
+  }));
+  if (!stubRunning) {
+    // The ROM answers for the flash chip only once it is attached; it takes two words where the stub takes one.
+    await channel.command(Op.SPI_ATTACH, words(0, 0), { timeoutMs: timing.commandMs, signal });
+  }
+  return {
+    ...base,
+    ...more,
+    revision: revisionOf(more.description),
+    flash: await esptool.ask(signal, readFlashId),
+    security,
+  };
+}
+
+async function readSecurity(loader: ESPLoader): Promise<ChipSecurity> {
+  try {
+    const info = await loader.getSecurityInfo();
+    return {
+      secureBoot: info.parsedFlags.SECURE_BOOT_EN,
+      flashEncryption: oddBits(info.flashCryptCnt),
+      secureDownload: info.parsedFlags.SECURE_DOWNLOAD_ENABLE,
+      flags: info.flags,
+      flashCryptCount: info.flashCryptCnt,
+    };
+  } catch (error) {
+    if (isKeywayError(error) || loader.chip.CHIP_NAME !== 'ESP32') throw error;
+  }
+  // The ESP32 does not know the command: its efuses say it.
+  const word0 = (await loader.readReg(ESP32_EFUSE)) >>> 0;
+  const word6 = (await loader.readReg(ESP32_EFUSE + 0x18)) >>> 0;
+  const count = (word0 >>> 20) & 0x7f;
+  return {
+    secureBoot: (word6 & 0x30) !== 0,
+    flashEncryption: oddBits(count),
+    secureDownload: false,
+    flags: null,
+    flashCryptCount: count,
+  };
+}
+
+async function readFlashId(loader: ESPLoader): Promise<ChipFacts['flash']> {
+  const id = (await loader.readFlashId()) & 0xff_ffff;
+  if (id === 0 || id === 0xff_ffff) return null;
+  const size = (id >>> 16) & 0xff;
+  return {
+    manufacturer: id & 0xff,
+    device: ((id & 0xff00) | size) >>> 0,
+    size: sizeInBytes(loader.DETECTED_FLASH_SIZES[size]),
+  };
+}
+
+/** "4MB" → 4194304. */
+function sizeInBytes(text: string | undefined): number | null {
+  const match = /^(\d+)(KB|MB)$/.exec(text ?? '');
+  if (match === null) return null;
+  return Number(match[1]) * (match[2] === 'MB' ? 1024 * 1024 : 1024);
+}
+
+/** "… (revision v0.4)" → 4. */
+function revisionOf(description: string): number | null {
+  const match = /revision v?(\d+)\.(\d+)/.exec(description);
+  return match === null ? null : Number(match[1]) * 100 + Number(match[2]);
+}
+
+function oddBits(count: number): boolean {
+  let odd = false;
+  for (let rest = count; rest > 0; rest >>>= 1) if (rest & 1) odd = !odd;
+  return odd;
+}

@@ -1,0 +1,15 @@
+export type { BootEnd } from './boot/script.ts';
+export { type ChipEvents, VirtualChip } from './chip/chip.ts';
+export { CHIP_MODELS } from './chip/models/index.ts';
+export type { ResetReason } from './chip/models/model.ts';
+export type { SecurityOptions, VirtualChipOptions } from './chip/options.ts';
+export { type Clock, ManualClock, realClock } from './clock.ts';
+export { virtualErrors } from './errors.ts';
+export type { Direction, Fault } from './line/faults.ts';
+export type { LineMode } from './line/line.ts';
+export type { LineStats } from './line/stats.ts';
+export type { ListenOptions, Service } from './serve/listen.ts';
+export { type PtyOptions, servePty } from './serve/pty.ts';
+export { serveRfc2217 } from './serve/rfc2217.ts';
+export { serveTcp } from './serve/tcp.ts';
+export { findSocket, listSockets, VirtualSocket } from './socket.ts';

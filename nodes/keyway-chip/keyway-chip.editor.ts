@@ -1,0 +1,68 @@
+import {
+  choices,
+  chosenIn,
+  fillSelect,
+  foldOptions,
+  NUMBER,
+  oneOf,
+  SIZE,
+  showFor,
+  typed,
+} from '../../editor/shared/form.ts';
+import { labelFor, styleOf } from '../../editor/shared/labels.ts';
+import { refill } from '../../editor/shared/refill.ts';
+import { migrate } from '../shared/migrate.ts';
+import { defaults, operations } from './config.ts';
+
+RED.nodes.registerType('keyway-chip', {
+  category: 'Keyway chips',
+  color: '#E2D96E',
+  icon: 'keyway-chip.svg',
+  defaults: {
+    name: { value: '' },
+    port: { value: '', type: 'keyway-port', required: false },
+    operation: { value: 'detect' },
+    operationType: { value: 'op' },
+    whole: { value: false },
+    offset: { value: '0x0' },
+    offsetType: { value: 'str' },
+    size: { value: '' },
+    sizeType: { value: 'str' },
+    baudRate: { value: '460800' },
+    baudRateType: { value: 'num' },
+    resetAfter: { value: true },
+    whenBusy: { value: 'queue' },
+    timeout: { value: '120' },
+    timeoutType: { value: 'num' },
+    version: { value: 1 },
+  },
+  inputs: 1,
+  outputs: 2,
+  paletteLabel: function () {
+    return this._('keyway-chip.palette');
+  },
+  label: function () {
+    const { operation, operationType } = { ...defaults, ...this };
+    const words = this._(`keyway-chip.words.${operationType === 'op' ? operation : 'any'}`);
+    return labelFor(this, words);
+  },
+  labelStyle: function () {
+    return styleOf(this);
+  },
+  outputLabels: function (index) {
+    return this._(`keyway-chip.output.${['result', 'progress'][index] ?? 'result'}`);
+  },
+  oneditprepare: function () {
+    refill(this, migrate(this, defaults));
+    const operation = typed('operation', oneOf(choices(this, 'keyway-chip.operation', [...operations])));
+    showFor(operation, [...operations, 'elsewhere'], () => chosenIn(operation));
+    typed('offset', SIZE);
+    typed('size', SIZE, this._('keyway-chip.placeholder.size'));
+    typed('baudRate', NUMBER);
+    fillSelect('#node-input-whenBusy', choices(this, 'keyway.whenBusy', ['queue', 'refuse']), this.whenBusy);
+    const whole = $('#node-input-whole');
+    whole.on('change', () => $('.keyway-range').toggle(!whole.is(':checked'))).trigger('change');
+    typed('timeout', NUMBER, this._('keyway.placeholder.none'));
+    foldOptions(this._('keyway.label.options'));
+  },
+});

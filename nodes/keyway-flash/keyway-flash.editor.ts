@@ -1,0 +1,57 @@
+import { choices, fillSelect, foldOptions, NUMBER, TEXT, typed } from '../../editor/shared/form.ts';
+import { labelFor, styleOf } from '../../editor/shared/labels.ts';
+import { refill } from '../../editor/shared/refill.ts';
+import { migrate } from '../shared/migrate.ts';
+import { defaults, entries } from './config.ts';
+
+RED.nodes.registerType('keyway-flash', {
+  category: 'Keyway chips',
+  color: '#E2D96E',
+  icon: 'keyway-flash.svg',
+  defaults: {
+    name: { value: '' },
+    port: { value: '', type: 'keyway-port', required: false },
+    plan: { value: 'plan' },
+    planType: { value: 'msg' },
+    baudRate: { value: '460800' },
+    baudRateType: { value: 'num' },
+    mac: { value: 'device.mac' },
+    macType: { value: 'msg' },
+    force: { value: '' },
+    forceType: { value: 'str' },
+    resetAfter: { value: true },
+    entry: { value: 'auto' },
+    attempts: { value: '7' },
+    attemptsType: { value: 'num' },
+    whenBusy: { value: 'queue' },
+    timeout: { value: '600' },
+    timeoutType: { value: 'num' },
+    version: { value: 1 },
+  },
+  inputs: 1,
+  outputs: 2,
+  paletteLabel: function () {
+    return this._('keyway-flash.palette');
+  },
+  label: function () {
+    return labelFor(this, this._('keyway-flash.words'));
+  },
+  labelStyle: function () {
+    return styleOf(this);
+  },
+  outputLabels: function (index) {
+    return this._(`keyway-flash.output.${['result', 'progress'][index] ?? 'result'}`);
+  },
+  oneditprepare: function () {
+    refill(this, migrate(this, defaults));
+    typed('plan', ['msg', 'flow', 'global', 'jsonata']);
+    typed('baudRate', NUMBER);
+    typed('mac', TEXT, this._('keyway-flash.placeholder.mac'));
+    typed('force', TEXT, this._('keyway.placeholder.none'));
+    fillSelect('#node-input-entry', choices(this, 'keyway-flash.entry', [...entries]), this.entry);
+    typed('attempts', NUMBER);
+    fillSelect('#node-input-whenBusy', choices(this, 'keyway.whenBusy', ['queue', 'refuse']), this.whenBusy);
+    typed('timeout', NUMBER, this._('keyway.placeholder.none'));
+    foldOptions(this._('keyway.label.options'));
+  },
+});

@@ -1,0 +1,37 @@
+import type { FlashPlan, PlanStep } from '../../lib/esp/index.ts';
+import { fail } from '../shared/errors.ts';
+
+/** The plan that a field holds, looked at before any port is opened. @throws NO_PLAN, PLAN_WITHOUT_BYTES */
+export function planIn(value: unknown): FlashPlan {
+  const plan = value as Partial<FlashPlan> | undefined | null;
+  if (typeof plan !== 'object' || plan === null || !Array.isArray(plan.steps)) {
+    throw fail('NO_PLAN', 'There is no flash plan in the message.', {
+      hint: 'Put a flash plan node in front, or point the Plan field at where the plan is.',
+      detail: { field: 'plan' },
+    });
+  }
+  const steps = plan.steps as PlanStep[];
+  const bare = steps.find((step) => step.action === 'write' && !(step.data instanceof Uint8Array));
+  if (bare === undefined) return plan as FlashPlan;
+  throw fail(
+    'PLAN_WITHOUT_BYTES',
+    `The plan says what goes to 0x${Number(bare.offset).toString(16)}, but not the bytes.`,
+    {
+      hint: 'It is a dry run, or went through JSON: switch dry run off in the flash plan node and wire it straight here.',
+      detail: { field: 'plan', step: bare.name },
+    },
+  );
+}
+
+/** A MAC in any spelling as lower-case hex with colons. @throws BAD_FIELD */
+export function macOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const digits = text.toLowerCase().replace(/[^0-9a-z]/g, '');
+  if (!/^[0-9a-f]{12}$/.test(digits)) {
+    throw fail('BAD_FIELD', `The field "mac" must be six pairs of hex digits; it is "${text.slice(0, 40)}".`, {
+      hint: 'Write it as 02:1a:2b:3c:4d:5e.',
+      detail: { field: 'mac' },
+    });
+  }
+  return (digits.match(/../g) ?? []).join(':');
+}

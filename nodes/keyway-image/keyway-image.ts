@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises';
+import { buildImage, checkImage, demoImageSet } from '../../lib/esp/index.ts';
+import { fail } from '../shared/errors.ts';
+import type { Fields } from '../shared/evaluate.ts';
+import { type Outcome, onInput } from '../shared/jobs.ts';
+import { migrate } from '../shared/migrate.ts';
+import type { Message, Red, RedNode } from '../shared/types.ts';
+import { defaults, type ImageConfig, operations } from './config.ts';
+
+export default function register(RED: Red): void {
+  function ImageNode(this: RedNode, saved: ImageConfig): void {
+    RED.nodes.createNode(this, saved);
+    const config = migrate(saved, defaults) as ImageConfig;
+    onInput<ImageConfig>({
+      red: RED,
+      node: this,
+      config,
+      verb: 'image',
+      inOrder: true,
+      run: async (job, fields) => {
+        const operation = await fields.choice('operation', operations);
+        return operation === 'build' ? await build(config, job.msg, fields) : await inspect(fields);
+      },
+    });
+  }
+  RED.nodes.registerType('keyway-image', ImageNode);
+}
+
+async function build(config: ImageConfig, msg: Message, fields: Fields<ImageConfig>): Promise<Outcome> {
+  const chip = (await fields.text('chip')) ?? 'ESP32-C3';
+  const project = (await fields.text('project')) ?? 'demo';
+  const version = (await fields.text('imageVersion')) ?? '1.0.0';
+  const size = await fields.number('size', { max: 16 * 1024 * 1024, blank: 0 });
+  const wished = size === 0 ? {} : { size };
+  if (config.what !== 'set') {
+    const named = config.what === 'app' ? { project, version } : {};
+    const bytes = buildImage({ kind: config.what, chip, ...named, ...wished });
+    return { topic: 'image/built', payload: asBuffer(bytes), status: kilobytes(bytes.length) };
+  }
+  const set = demoImageSet(chip, 'factory', { project, version, ...wished });
+  msg.images = set;
+  const regions = set.regions.map(({ name, kind, offset, data }) => ({ name, kind, offset, size: data.length }));
+  const { regions: _bytes, ...facts } = set;
+  const bytes = regions.reduce((sum, region) => sum + region.size, 0);
+  return { topic: 'image/built', payload: { ...facts, regions }, status: kilobytes(bytes) };
+}
+
+async function inspect(fields: Fields<ImageConfig>): Promise<Outcome> {
+  const source = await fields.value('source');
+  const bytes = await bytesOf(source);
+  const verdict = checkImage(bytes);
+  const name = verdict.image?.app?.project ?? verdict.image?.kind ?? 'no image';
+  return { topic: 'image/inspected', payload: verdict, status: verdict.ok ? name : 'not sound' };
+}
+
+async function bytesOf(source: unknown): Promise<Uint8Array> {
+  if (source instanceof Uint8Array) return source;
+  if (typeof source === 'string' && source.trim() !== '')
+    return await readFile(source.trim()).catch(refuseFile(source));
+  throw fail('BAD_FIELD', 'The field "source" must be a Buffer or the path of a file.', {
+    hint: 'Point it at the bytes of an image, for instance the payload of a file in node that reads a Buffer.',
+    detail: { field: 'source' },
+  });
+}
+
+function refuseFile(path: string): (cause: unknown) => never {
+  return (cause) => {
+    throw fail('FILE_UNREADABLE', `The file ${path} cannot be read.`, {
+      hint: 'Check the path, and whether Node-RED may read it.',
+      cause,
+      detail: { field: 'source', value: path },
+    });
+  };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function kilobytes(bytes: number): string {
+  return `ok · ${Math.ceil(bytes / 1000)} kB`;
+}

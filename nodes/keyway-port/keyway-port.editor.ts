@@ -1,0 +1,33 @@
+import { choices, fillSelect, foldOptions, showFor } from '../../editor/shared/form.ts';
+import { offerPorts, testButton } from '../../editor/shared/port-dialog.ts';
+import { refill } from '../../editor/shared/refill.ts';
+import { migrate } from '../shared/migrate.ts';
+import { defaults, kinds } from './config.ts';
+
+RED.nodes.registerType('keyway-port', {
+  category: 'config',
+  defaults: {
+    name: { value: '' },
+    kind: { value: 'address' },
+    address: { value: '' },
+    chip: { value: '', type: 'keyway-virtual-chip', required: false },
+    serial: { value: '', type: 'serial-port', required: false },
+    baudRate: { value: '115200' },
+    version: { value: 1 },
+  },
+  paletteLabel: function () {
+    return this._('keyway-port.palette');
+  },
+  label: function () {
+    return this.name || String(this.address || this._('keyway-port.unnamed'));
+  },
+  oneditprepare: function () {
+    refill(this, migrate(this, defaults));
+    const offered = kinds.filter((kind) => kind !== 'serial-port' || RED.nodes.getType('serial-port'));
+    const kind = fillSelect('#node-config-input-kind', choices(this, 'keyway-port.kind', [...offered]), this.kind);
+    showFor(kind, [...kinds], () => String(kind.val()));
+    offerPorts($('#node-config-input-address'));
+    testButton(this);
+    foldOptions(this._('keyway.label.options'));
+  },
+});

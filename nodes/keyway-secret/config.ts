@@ -1,0 +1,39 @@
+import type { JobConfig } from '../shared/saved.ts';
+
+export const operations = ['store', 'reveal'] as const;
+
+export const kinds = ['secret', 'wifi-password', 'token', 'api-key', 'private-key'] as const;
+
+export interface SecretConfig extends JobConfig {
+  operation: (typeof operations)[number];
+  /** The message property that is replaced: value by handle, or handle by value. */
+  property: string;
+  propertyType: string;
+  kind: string;
+  namespace: string;
+  namespaceType: string;
+  /** The node type that may use the handle. */
+  redeemer: string;
+  /** The opt-in for the way back. */
+  allowReveal: boolean;
+  /** Minutes until the handle expires. */
+  lifetime: string;
+  lifetimeType: string;
+}
+
+export const defaults = {
+  name: '',
+  operation: 'store',
+  property: 'payload',
+  propertyType: 'msg',
+  kind: 'secret',
+  namespace: 'device.namespace',
+  namespaceType: 'msg',
+  redeemer: 'keyway-secret',
+  allowReveal: false,
+  lifetime: '60',
+  lifetimeType: 'num',
+  timeout: '',
+  timeoutType: 'num',
+  version: 1,
+} satisfies Partial<SecretConfig>;

@@ -1,0 +1,57 @@
+import { choices, fillSelect, foldOptions } from '../../editor/shared/form.ts';
+import { refill } from '../../editor/shared/refill.ts';
+import { migrate } from '../shared/migrate.ts';
+import { defaults, flashSizes, lines, models, starts } from './config.ts';
+
+RED.nodes.registerType('keyway-virtual-chip', {
+  category: 'config',
+  defaults: {
+    name: { value: 'bench-1' },
+    model: { value: 'esp32c3' },
+    mac: { value: '' },
+    flashSize: { value: '4MB' },
+    line: { value: 'auto' },
+    flashTiming: { value: false },
+    start: { value: 'blank' },
+    rfc2217Port: { value: '' },
+    tcpPort: { value: '' },
+    ptyPath: { value: '' },
+    version: { value: 1 },
+  },
+  paletteLabel: function () {
+    return this._('keyway-virtual-chip.palette');
+  },
+  label: function () {
+    return this.name || this.id;
+  },
+  oneditprepare: function () {
+    refill(this, migrate(this, defaults));
+    if (!RED.nodes.node(this.id)) $('#node-config-input-name').val(freeName());
+    fillSelect('#node-config-input-model', choices(this, 'keyway-virtual-chip.model', [...models]), this.model);
+    fillSelect('#node-config-input-start', choices(this, 'keyway-virtual-chip.start', [...starts]), this.start);
+    fillSelect('#node-config-input-line', choices(this, 'keyway-virtual-chip.line', [...lines]), this.line);
+    fillSelect(
+      '#node-config-input-flashSize',
+      flashSizes.map((size) => ({ value: size, label: size })),
+      this.flashSize,
+    );
+    $('#node-config-input-mac').attr('placeholder', this._('keyway-virtual-chip.placeholder.mac'));
+    $('#node-config-input-rfc2217Port, #node-config-input-tcpPort, #node-config-input-ptyPath').attr(
+      'placeholder',
+      this._('keyway.placeholder.off'),
+    );
+    foldOptions(this._('keyway.label.options'));
+  },
+});
+
+/** Sockets have a name of their own each: the first bench-<n> that nobody has. */
+function freeName(): string {
+  const taken = new Set<unknown>();
+  RED.nodes.eachConfig((node) => {
+    if (node.type === 'keyway-virtual-chip') taken.add(node.name);
+    return undefined;
+  });
+  let n = 1;
+  while (taken.has(`bench-${n}`)) n++;
+  return `bench-${n}`;
+}

@@ -1,0 +1,266 @@
+import { codeOf, isKeywayError } from '../../lib/errors/index.ts';
+import { formatAddress, type Link, parseAddress } from '../../lib/link/index.ts';
+import type { PortTarget } from './deployed.ts';
+import { fail } from './errors.ts';
+import { LeasedLink } from './leased-link.ts';
+import { type OpenPort, openPort } from './open-port.ts';
+import type { Device } from './types.ts';
+
+/** How long a console waits before it tries a port again that is not there. */
+const RETRY_MS = 1000;
+
+/** Somebody who reads along whenever nobody works on the port. */
+export interface PortListener {
+  onData(chunk: Uint8Array, device: Device | undefined): void;
+  /** open: bytes come in; paused: a job has the port; gone: it is not there, it is tried again. */
+  onState(state: 'open' | 'paused' | 'gone', error?: Error): void;
+}
+
+export interface AcquireOptions {
+  /** In words for another user: "flash bench-1". */
+  owner: string;
+  /** Whether to queue behind who has the port; else BUSY. */
+  wait: boolean;
+  signal: AbortSignal;
+  onWaiting?(holder: string): void;
+}
+
+/** The port, for one job alone. */
+export interface Lease {
+  readonly link: Link;
+  /** From now on listeners read along: the chip is being reset and its first words count. */
+  readAlong(): void;
+  /** Says what unit hangs on the port, for whoever reads along. */
+  setDevice(device: Device): void;
+  release(): Promise<void>;
+}
+
+const desks = new Map<string, PortDesk>();
+
+function deskFor(target: PortTarget): PortDesk {
+  const key = formatAddress(parseAddress(target.address));
+  let desk = desks.get(key);
+  if (desk === undefined) {
+    desk = new PortDesk(() => desks.delete(key));
+    desks.set(key, desk);
+  }
+  return desk;
+}
+
+/** Takes a port for one job. Jobs of all our nodes queue in one line for each port. @throws BUSY, and what opening throws */
+export function acquirePort(target: PortTarget, options: AcquireOptions): Promise<Lease> {
+  return deskFor(target).acquire(target, options);
+}
+
+/** Reads along on a port whenever no job has it. Returns the way to stop, which resolves when the port is free. */
+export function listenPort(target: PortTarget, owner: string, listener: PortListener): () => Promise<void> {
+  return deskFor(target).listen(target, owner, listener);
+}
+
+/** Sends bytes on a port that is being listened to. @throws BUSY while a job has it, PORT_GONE while it is not there */
+export function writePort(target: PortTarget, bytes: Uint8Array): Promise<void> {
+  return deskFor(target).write(target, bytes);
+}
+
+class PortDesk {
+  readonly #forget: () => void;
+  readonly #listeners = new Map<PortListener, { target: PortTarget; owner: string }>();
+  readonly #queue: (() => void)[] = [];
+  #holder: string | undefined;
+  #readAlong = false;
+  #port: OpenPort | undefined;
+  #opening: Promise<void> | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #device: Device | undefined;
+
+  constructor(forget: () => void) {
+    this.#forget = forget;
+  }
+
+  async acquire(target: PortTarget, options: AcquireOptions): Promise<Lease> {
+    options.signal.throwIfAborted();
+    if (this.#holder !== undefined) {
+      if (!options.wait) {
+        throw fail('BUSY', `The port ${target.name} is in use by ${this.#holder}.`, {
+          hint: 'Wait until it is done, or let the node queue its messages.',
+          detail: { port: target.name, heldBy: this.#holder },
+        });
+      }
+      options.onWaiting?.(this.#holder);
+      await this.#turn(options.signal);
+    }
+    this.#holder = options.owner;
+    this.#readAlong = false;
+    this.#stopRetry();
+    try {
+      for (const listener of this.#listeners.keys()) listener.onState('paused');
+      await this.#opening;
+      if (this.#port === undefined) await this.#open(target, options.owner, options.signal);
+      if (this.#port === undefined) throw fail('BUSY', `The port ${target.name} closed while it was opened.`);
+    } catch (error) {
+      await this.#release();
+      throw error;
+    }
+    return this.#lease(this.#port.link);
+  }
+
+  listen(target: PortTarget, owner: string, listener: PortListener): () => Promise<void> {
+    this.#listeners.set(listener, { target, owner });
+    if (this.#holder !== undefined) listener.onState('paused');
+    else if (this.#port !== undefined) listener.onState('open');
+    else this.#openForListeners();
+    return async () => {
+      if (!this.#listeners.delete(listener)) return;
+      await this.#opening;
+      if (this.#listeners.size === 0 && this.#holder === undefined) await this.#close();
+      this.#forgetIfIdle();
+    };
+  }
+
+  async write(target: PortTarget, bytes: Uint8Array): Promise<void> {
+    if (this.#holder !== undefined) {
+      throw fail('BUSY', `The port ${target.name} is in use by ${this.#holder}.`, { detail: { heldBy: this.#holder } });
+    }
+    const lease = await this.acquire(target, { owner: 'console', wait: true, signal: new AbortController().signal });
+    try {
+      lease.readAlong();
+      await lease.link.write(bytes);
+    } finally {
+      await lease.release();
+    }
+  }
+
+  #lease(link: Link): Lease {
+    const leased = new LeasedLink(link);
+    let released = false;
+    return {
+      link: leased,
+      readAlong: () => {
+        this.#readAlong = true;
+      },
+      setDevice: (device) => {
+        this.#device = device;
+      },
+      release: async () => {
+        if (released) return;
+        released = true;
+        await leased.close();
+        await this.#release();
+      },
+    };
+  }
+
+  #turn(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const abandon = (): void => {
+        const at = this.#queue.indexOf(grant);
+        if (at >= 0) this.#queue.splice(at, 1);
+        reject(signal.reason);
+      };
+      const grant = (): void => {
+        signal.removeEventListener('abort', abandon);
+        resolve();
+      };
+      this.#queue.push(grant);
+      signal.addEventListener('abort', abandon, { once: true });
+    });
+  }
+
+  async #release(): Promise<void> {
+    const first = this.#listeners.values().next().value;
+    if (first === undefined) await this.#close();
+    else if (this.#port !== undefined) await this.#restore(this.#port.link, first.target.baudRate);
+    this.#readAlong = false;
+    const next = this.#queue.shift();
+    if (next !== undefined) {
+      // The holder's name stays until the next one writes its own, so that nobody slips in between.
+      next();
+      return;
+    }
+    this.#holder = undefined;
+    if (this.#port === undefined) this.#openForListeners();
+    else for (const listener of this.#listeners.keys()) listener.onState('open');
+    this.#forgetIfIdle();
+  }
+
+  /** Back to what a console needs: its rate, and both lines at rest so that the chip runs. */
+  async #restore(link: Link, baudRate: number): Promise<void> {
+    try {
+      if (link.baudRate !== baudRate) await link.setBaudRate(baudRate);
+      if (link.lines.dtr || link.lines.rts) await link.setLines({ dtr: false, rts: false });
+    } catch {
+      // The link went meanwhile: its close event has said so already.
+    }
+  }
+
+  async #open(target: PortTarget, owner: string, signal?: AbortSignal): Promise<void> {
+    const port = await openPort(target, owner, signal);
+    this.#port = port;
+    port.link.onData((chunk) => {
+      if (this.#holder !== undefined && !this.#readAlong) return;
+      for (const listener of this.#listeners.keys()) listener.onData(chunk, this.#device);
+    });
+    port.link.onClose((error) => {
+      if (this.#port === port && error !== undefined) this.#lost(port, error);
+    });
+  }
+
+  /** The cable was pulled, or the far side went. */
+  #lost(port: OpenPort, error: Error): void {
+    this.#port = undefined;
+    this.#device = undefined;
+    // It ended by itself; closing hands a borrowed port back.
+    port.close().catch(() => undefined);
+    if (this.#holder !== undefined) return;
+    for (const listener of this.#listeners.keys()) listener.onState('gone', error);
+    this.#scheduleRetry();
+  }
+
+  async #close(): Promise<void> {
+    this.#stopRetry();
+    const port = this.#port;
+    this.#port = undefined;
+    await port?.close();
+  }
+
+  #openForListeners(): void {
+    const first = this.#listeners.values().next().value;
+    if (first === undefined || this.#holder !== undefined || this.#port !== undefined || this.#opening !== undefined)
+      return;
+    this.#opening = this.#open(first.target, first.owner)
+      .then(() => {
+        if (this.#holder === undefined) for (const listener of this.#listeners.keys()) listener.onState('open');
+      })
+      .catch((error: unknown) => {
+        const shown = isKeywayError(error) ? error : new Error(codeOf(error));
+        if (this.#holder === undefined) {
+          for (const listener of this.#listeners.keys()) listener.onState('gone', shown);
+          this.#scheduleRetry();
+        }
+      })
+      .finally(() => {
+        this.#opening = undefined;
+      });
+  }
+
+  #scheduleRetry(): void {
+    if (this.#retry !== undefined || this.#listeners.size === 0) return;
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      this.#openForListeners();
+    }, RETRY_MS);
+    this.#retry.unref();
+  }
+
+  #stopRetry(): void {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+  }
+
+  #forgetIfIdle(): void {
+    if (this.#holder === undefined && this.#listeners.size === 0 && this.#queue.length === 0) {
+      this.#stopRetry();
+      this.#forget();
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import { errorMaker } from '../../lib/errors/index.ts';
+
+/** What can go wrong in a node, beside what the library underneath reports. */
+export const nodeErrors = {
+  PORT_NOT_SET: 'the node names no port and msg.device.port is empty',
+  PORT_NOT_ALLOWED: 'msg.device.port names no port that is deployed here',
+  BUSY: 'the port is in use by another job, and this node refuses rather than waits',
+  CANCELLED: 'somebody ended the job, or the flow was deployed again',
+  TIMEOUT: 'the job took longer than its timeout field allows',
+  BAD_FIELD: 'a field holds a value of the wrong kind or out of range',
+  BAD_EXPRESSION: 'a field cannot be evaluated',
+  NO_PLAN: 'there is no flash plan in the message',
+  PLAN_WITHOUT_BYTES: 'the plan is a dry run: it says what would be written and holds no bytes',
+  NO_IMAGES: 'there is no image set in the message',
+  NO_RANGE: 'an erase or read names neither a range nor the whole chip',
+  WRONG_BOARD: 'the board on the port is another one than the message speaks of',
+  NO_CHIP: 'the node names no virtual chip and msg.device.port names none',
+  FILE_UNREADABLE: 'a file is not there, is empty, or may not be read',
+  REVEAL_OFF: 'turning handles into values is not switched on in this node',
+} as const;
+
+export const fail = errorMaker(nodeErrors);

@@ -1,0 +1,35 @@
+// `npm run pictures`: the README's pictures, taken of the example flows in a real editor.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findChromium, openBrowser } from '../test/support/chromium.ts';
+import { NodeRed } from '../test/support/node-red.ts';
+import { build } from './tools.mjs';
+
+const PICTURES = {
+  'start-here': '01-flash/Start here.json',
+  provisioning: '01-flash/Provisioning layout onto a blank chip.json',
+  manifest: '01-flash/ESP Web Tools manifest.json',
+  'several-chips': '01-flash/Several chips at once.json',
+  'borrowed-port': '02-bench/Serial port borrowed and handed back.json',
+};
+
+build();
+const executable = findChromium();
+if (executable === undefined) throw new Error('No Chromium on this machine.');
+for (const [name, file] of Object.entries(PICTURES)) {
+  const red = await NodeRed.start({ KEYWAY_LINE: 'free' });
+  await red.deploy(JSON.parse(readFileSync(join('examples', 'flows', file), 'utf8')));
+  const browser = await openBrowser(executable);
+  await browser.page.goto(red.address);
+  await browser.page.locator('.red-ui-flow-node').first().waitFor();
+  await browser.page.evaluate("RED.sidebar.show('debug')");
+  const injects = await browser.page.evaluate("RED.nodes.filterNodes({ type: 'inject' }).map((node) => node.id)");
+  await fetch(`${red.address}/inject/${injects[0]}`, { method: 'POST' });
+  await red.until('something ends', () =>
+    red.statuses.some((status) => status.fill === 'green' && status.shape === 'dot'),
+  );
+  await browser.page.waitForTimeout(1500); // boot logs come in; only for the picture
+  await browser.page.screenshot({ path: join('docs', 'pictures', `${name}.png`) });
+  await browser.close();
+  await red.stop();
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { filesBelow, readJson } from '../house/sources.ts';
+import { type FlowNode, NodeRed } from '../support/node-red.ts';
+import { scenarios } from './scenarios.ts';
+
+const FOLDER = 'examples/flows/';
+const files = filesBelow('examples/flows', (path) => path.endsWith('.json')).map((path) => path.slice(FOLDER.length));
+
+describe('the example flows, in a real Node-RED', function () {
+  this.timeout(90000);
+  let red: NodeRed;
+  let scratch: string;
+
+  before(async () => {
+    scratch = mkdtempSync(join(tmpdir(), 'keyway-examples-'));
+    red = await NodeRed.start({
+      KEYWAY_LINE: 'free',
+      KEYWAY_PTY: join(scratch, 'serial-1'),
+      KEYWAY_DEMO_DIR: join(scratch, 'download'),
+    });
+  });
+
+  after(async () => {
+    await red?.stop();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+
+  it('each have a scenario', () => assert.deepEqual(files, Object.keys(scenarios).sort()));
+
+  for (const file of files) {
+    it(`${file} reaches its end`, async function () {
+      if (file.includes('Serial port') && !hasPtyHelper()) {
+        assert.notEqual(process.env.KEYWAY_PEERS, 'required', 'socat or python3 is required here and not found');
+        console.log('      left out: neither socat nor python3 on this machine');
+        this.skip();
+      }
+      await red.deploy(readJson<FlowNode[]>(FOLDER + file));
+      await scenarios[file]?.(red);
+    });
+  }
+});
+
+function hasPtyHelper(): boolean {
+  return ['socat', 'python3'].some((name) => {
+    try {
+      execFileSync('which', [name], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,146 @@
+import { createRequire } from 'node:module';
+import helper from 'node-red-node-test-helper';
+import bench from '../../nodes/keyway-bench/keyway-bench.ts';
+import chip from '../../nodes/keyway-chip/keyway-chip.ts';
+import consoleNode from '../../nodes/keyway-console/keyway-console.ts';
+import flash from '../../nodes/keyway-flash/keyway-flash.ts';
+import flashPlan from '../../nodes/keyway-flash-plan/keyway-flash-plan.ts';
+import image from '../../nodes/keyway-image/keyway-image.ts';
+import port from '../../nodes/keyway-port/keyway-port.ts';
+import ports from '../../nodes/keyway-ports/keyway-ports.ts';
+import secret from '../../nodes/keyway-secret/keyway-secret.ts';
+import virtualChip from '../../nodes/keyway-virtual-chip/keyway-virtual-chip.ts';
+import type { Red } from '../../nodes/shared/types.ts';
+
+helper.init(createRequire(import.meta.url).resolve('node-red'));
+
+/** A message as a test sees it. */
+// biome-ignore lint/suspicious/noExplicitAny: a message holds whatever the nodes put there; the assertions look at it.
+export type Msg = Record<string, any>;
+
+export interface FlowNode {
+  id: string;
+  type: string;
+  wires?: string[][];
+  [property: string]: unknown;
+}
+
+const registrations = [bench, chip, consoleNode, flash, flashPlan, image, port, ports, secret, virtualChip];
+const CONFIG = new Set(['tab', 'keyway-port', 'keyway-virtual-chip', 'serial-port']);
+
+/** Everything that one collector got, and a way to wait for what is still to come. */
+export class Collector {
+  readonly messages: Msg[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  push(msg: Msg): void {
+    this.messages.push(msg);
+    for (const look of [...this.#waiting]) look();
+  }
+
+  /** The first message that fits, come or to come. */
+  next(fits: (msg: Msg) => boolean = () => true): Promise<Msg> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const found = this.messages.find(fits);
+        if (found === undefined) return;
+        this.#waiting.delete(look);
+        resolve(found);
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** That many messages that fit. */
+  many(count: number, fits: (msg: Msg) => boolean = () => true): Promise<Msg[]> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const found = this.messages.filter(fits);
+        if (found.length < count) return;
+        this.#waiting.delete(look);
+        resolve(found);
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+}
+
+/**
+ * A flow that runs in Node-RED with real Catch, Complete and Status nodes. Each node of `nodes` without a tab gets the
+ * one tab; collectors are `out` (wire to it), `progress`, `caught`, `completed`, `statuses`.
+ */
+export class Bench {
+  readonly out = new Collector();
+  readonly progress = new Collector();
+  readonly caught = new Collector();
+  readonly completed = new Collector();
+  readonly statuses = new Collector();
+
+  static async load(nodes: FlowNode[], extra: ((red: Red) => void)[] = []): Promise<Bench> {
+    const made = new Bench();
+    const scope = nodes.filter((node) => !CONFIG.has(node.type)).map((node) => node.id);
+    const flow: FlowNode[] = [
+      { id: 'tab', type: 'tab', label: 'test' },
+      ...nodes.map((node) => (CONFIG.has(node.type) ? node : { z: 'tab', x: 1, y: 1, ...node })),
+      { id: 'out', type: 'helper', z: 'tab', x: 1, y: 1 },
+      { id: 'progress', type: 'helper', z: 'tab', x: 1, y: 1 },
+      { id: 'catch', type: 'catch', z: 'tab', x: 1, y: 1, scope, uncaught: false, wires: [['caught']] },
+      { id: 'caught', type: 'helper', z: 'tab', x: 1, y: 1 },
+      { id: 'complete', type: 'complete', z: 'tab', x: 1, y: 1, scope, wires: [['completed']] },
+      { id: 'completed', type: 'helper', z: 'tab', x: 1, y: 1 },
+      { id: 'status', type: 'status', z: 'tab', x: 1, y: 1, scope, wires: [['statuses']] },
+      { id: 'statuses', type: 'helper', z: 'tab', x: 1, y: 1 },
+    ];
+    await helper.load([...registrations, ...extra] as Parameters<typeof helper.load>[0], flow as never);
+    for (const name of ['out', 'progress', 'caught', 'completed', 'statuses'] as const) {
+      helper.getNode(name).on('input', (msg) => made[name].push(msg));
+    }
+    return made;
+  }
+
+  send(id: string, msg: Msg): void {
+    helper.getNode(id).receive(msg);
+  }
+
+  /** The code with which a message sent now fails. */
+  async failure(id: string, msg: Msg): Promise<string> {
+    const before = this.caught.messages.length;
+    this.send(id, msg);
+    const caught = await this.caught.many(before + 1);
+    return caught[before]?.error.code as string;
+  }
+
+  /** The last status of a node, as text. */
+  lastStatus(id: string): Msg | undefined {
+    return this.statuses.messages.filter((msg) => msg.status.source.id === id).at(-1)?.status as Msg | undefined;
+  }
+
+  /** A status of a node that fits, come or to come. */
+  async status(id: string, fits: (status: Msg) => boolean): Promise<Msg> {
+    const msg = await this.statuses.next(({ status }) => status.source.id === id && fits(status as Msg));
+    return msg.status as Msg;
+  }
+}
+
+export async function unload(): Promise<void> {
+  await helper.unload();
+}
+
+/** Stops the flow, as a deploy does. */
+export async function stopFlow(): Promise<void> {
+  await helper.clearFlows();
+}
+
+export function request(): ReturnType<typeof helper.request> {
+  return helper.request();
+}
+
+/** A virtual chip and the port that leads to it, running free. */
+export function chipAndPort(name: string, chipFields: Record<string, unknown> = {}): FlowNode[] {
+  return [
+    { id: `chip-${name}`, type: 'keyway-virtual-chip', name, line: 'free', ...chipFields },
+    { id: `port-${name}`, type: 'keyway-port', name: `port ${name}`, kind: 'virtual', chip: `chip-${name}` },
+  ];
+}
