@@ -35,7 +35,9 @@ class RealClock implements Clock {
         immediate = setImmediate(wait);
       } else callback();
     };
-    if (coarse || time - performance.now() > TIMER_SLACK_MS + 1) wait();
+    const left = time - performance.now();
+    if (coarse) timer = setTimeout(wait, Math.max(0, Math.ceil(left)));
+    else if (left > TIMER_SLACK_MS + 1) wait();
     else immediate = setImmediate(wait);
     return () => {
       cancelled = true;

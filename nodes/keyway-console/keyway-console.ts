@@ -24,8 +24,9 @@ export default function register(RED: Red): void {
     };
     const stop = async (): Promise<void> => {
       const before = listening;
+      if (before === undefined) return;
       listening = undefined;
-      await before?.stop();
+      await before.stop();
       inputs.status.set('grey', 'ring', RED._('keyway-console.status.idle'));
     };
     const inputs = onInput<ConsoleConfig>({
@@ -40,18 +41,23 @@ export default function register(RED: Red): void {
         if (config.send && (typeof payload === 'string' || payload instanceof Uint8Array)) await now.send(payload);
         return null;
       },
-      onCancel: () => void stop(),
+      onCancel: stop,
     });
     inputs.onClose(stop);
     inputs.status.set('grey', 'ring', RED._('keyway-console.status.idle'));
     if (config.listen !== 'deploy' || config.port === '') return;
-    const none = { _msgid: '' } as Message;
-    Promise.resolve()
-      .then(() => start(choosePort(config.port, none), none, new Fields(RED, this, config, none)))
-      .catch((error: unknown) => {
-        inputs.status.set('red', 'dot', codeOf(error));
-        this.error(error, {});
-      });
+    // Once the flow is up: a Catch or Status node that is made later would miss what is said before.
+    const atStart = (): void => {
+      const none = { _msgid: '' } as Message;
+      Promise.resolve()
+        .then(() => start(choosePort(config.port, none), none, new Fields(RED, this, config, none)))
+        .catch((error: unknown) => {
+          inputs.status.set('red', 'dot', codeOf(error));
+          this.error(error, {});
+        });
+    };
+    RED.events.once('flows:started', atStart);
+    inputs.onClose(() => void RED.events.off('flows:started', atStart));
   }
   RED.nodes.registerType('keyway-console', ConsoleNode);
 }

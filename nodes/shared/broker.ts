@@ -1,5 +1,5 @@
 import { codeOf, isKeywayError } from '../../lib/errors/index.ts';
-import { formatAddress, type Link, parseAddress } from '../../lib/link/index.ts';
+import { formatAddress, type Link, parseAddress, watchMemoryPorts } from '../../lib/link/index.ts';
 import type { PortTarget } from './deployed.ts';
 import { fail } from './errors.ts';
 import { LeasedLink } from './leased-link.ts';
@@ -70,7 +70,8 @@ class PortDesk {
   #readAlong = false;
   #port: OpenPort | undefined;
   #opening: Promise<void> | undefined;
-  #retry: NodeJS.Timeout | undefined;
+  /** Ends the wait for the next try. */
+  #retry: (() => void) | undefined;
   #device: Device | undefined;
 
   constructor(forget: () => void) {
@@ -243,17 +244,23 @@ class PortDesk {
       });
   }
 
+  /** Virtual ports tell when they come; others are tried again after a while. */
   #scheduleRetry(): void {
     if (this.#retry !== undefined || this.#listeners.size === 0) return;
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined;
+    const again = (): void => {
+      this.#stopRetry();
       this.#openForListeners();
-    }, RETRY_MS);
-    this.#retry.unref();
+    };
+    const timer = setTimeout(again, RETRY_MS).unref();
+    const stopWatching = watchMemoryPorts(again);
+    this.#retry = () => {
+      clearTimeout(timer);
+      stopWatching();
+    };
   }
 
   #stopRetry(): void {
-    clearTimeout(this.#retry);
+    this.#retry?.();
     this.#retry = undefined;
   }
 

@@ -51,7 +51,7 @@ export interface InputOptions<C extends JobConfig> {
   /** A node whose output is no answer to the message gives null: nothing is sent. */
   run(job: Job, fields: Fields<C>): Promise<Outcome | null>;
   /** Beside the running jobs, what else a cancel message ends. */
-  onCancel?(): void;
+  onCancel?(): Promise<void>;
 }
 
 export interface Inputs {
@@ -83,8 +83,7 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
     const msg = received as Message;
     if (msg.cancel === true) {
       cancel(typeof msg.job === 'string' && msg.job !== '' ? msg.job : undefined);
-      options.onCancel?.();
-      done();
+      Promise.resolve(options.onCancel?.()).then(() => done(), done);
       return;
     }
     const abort = new AbortController();

@@ -56,7 +56,10 @@ describe('keyway-flash', () => {
     for (const value of Object.values(record)) assert.ok(typeof value !== 'object' || value === null, 'a flat record');
     for (const step of msg.plan.steps as Msg[]) {
       if (step.action === 'write') {
-        assert.deepEqual(Buffer.from(chip.flash.subarray(step.offset, step.offset + step.size)), Buffer.from(step.data));
+        assert.deepEqual(
+          Buffer.from(chip.flash.subarray(step.offset, step.offset + step.size)),
+          Buffer.from(step.data),
+        );
       }
     }
     await bench.status('flash', (status) => status.fill === 'green' && /^ok · \d/.test(status.text));
@@ -121,7 +124,10 @@ describe('keyway-flash', () => {
     bench.send('plan', { payload: 1, job: 'first' });
     bench.send('plan', { payload: 1, job: 'second' });
     const both = await bench.out.many(2);
-    assert.deepEqual(both.map((msg) => msg.job), ['first', 'second']);
+    assert.deepEqual(
+      both.map((msg) => msg.job),
+      ['first', 'second'],
+    );
   });
 
   it('or refuses it with BUSY', async () => {

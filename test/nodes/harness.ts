@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import type { NodeDef } from 'node-red';
 import helper from 'node-red-node-test-helper';
 import bench from '../../nodes/keyway-bench/keyway-bench.ts';
 import chip from '../../nodes/keyway-chip/keyway-chip.ts';
@@ -10,7 +12,7 @@ import port from '../../nodes/keyway-port/keyway-port.ts';
 import ports from '../../nodes/keyway-ports/keyway-ports.ts';
 import secret from '../../nodes/keyway-secret/keyway-secret.ts';
 import virtualChip from '../../nodes/keyway-virtual-chip/keyway-virtual-chip.ts';
-import type { Red } from '../../nodes/shared/types.ts';
+import type { Red, RedNode } from '../../nodes/shared/types.ts';
 
 helper.init(createRequire(import.meta.url).resolve('node-red'));
 
@@ -25,8 +27,39 @@ export interface FlowNode {
   [property: string]: unknown;
 }
 
-const registrations = [bench, chip, consoleNode, flash, flashPlan, image, port, ports, secret, virtualChip];
+const registrations = Object.entries({
+  'keyway-bench': bench,
+  'keyway-chip': chip,
+  'keyway-console': consoleNode,
+  'keyway-flash': flash,
+  'keyway-flash-plan': flashPlan,
+  'keyway-image': image,
+  'keyway-port': port,
+  'keyway-ports': ports,
+  'keyway-secret': secret,
+  'keyway-virtual-chip': virtualChip,
+}).map(
+  ([type, register]) =>
+    (RED: Red) =>
+      register(withTexts(RED, type)),
+);
+
 const CONFIG = new Set(['tab', 'keyway-port', 'keyway-virtual-chip', 'serial-port']);
+
+/** The helper knows no texts: a node gets those of its locale, as it does in Node-RED. A missing one is an error. */
+function withTexts(RED: Red, type: string): Red {
+  const read = (path: string): object =>
+    JSON.parse(readFileSync(new URL(`../../nodes/${path}`, import.meta.url), 'utf8')) as object;
+  const texts = { ...read('shared/locales/en-US/shared.json'), ...read(`${type}/locales/en-US/${type}.json`) };
+  const translate = (key: string, values: Record<string, string> = {}): string => {
+    const text = key
+      .split('.')
+      .reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], texts);
+    if (typeof text !== 'string') throw new Error(`${type} has no text "${key}"`);
+    return text.replace(/__(\w+)__/g, (_all, name: string) => values[name] ?? '');
+  };
+  return Object.create(RED, { _: { value: translate } }) as Red;
+}
 
 /** Everything that one collector got, and a way to wait for what is still to come. */
 export class Collector {
@@ -84,19 +117,26 @@ export class Bench {
     const flow: FlowNode[] = [
       { id: 'tab', type: 'tab', label: 'test' },
       ...nodes.map((node) => (CONFIG.has(node.type) ? node : { z: 'tab', x: 1, y: 1, ...node })),
-      { id: 'out', type: 'helper', z: 'tab', x: 1, y: 1 },
-      { id: 'progress', type: 'helper', z: 'tab', x: 1, y: 1 },
+      { id: 'out', type: 'collector', z: 'tab', x: 1, y: 1 },
+      { id: 'progress', type: 'collector', z: 'tab', x: 1, y: 1 },
       { id: 'catch', type: 'catch', z: 'tab', x: 1, y: 1, scope, uncaught: false, wires: [['caught']] },
-      { id: 'caught', type: 'helper', z: 'tab', x: 1, y: 1 },
+      { id: 'caught', type: 'collector', z: 'tab', x: 1, y: 1 },
       { id: 'complete', type: 'complete', z: 'tab', x: 1, y: 1, scope, wires: [['completed']] },
-      { id: 'completed', type: 'helper', z: 'tab', x: 1, y: 1 },
+      { id: 'completed', type: 'collector', z: 'tab', x: 1, y: 1 },
       { id: 'status', type: 'status', z: 'tab', x: 1, y: 1, scope, wires: [['statuses']] },
-      { id: 'statuses', type: 'helper', z: 'tab', x: 1, y: 1 },
+      { id: 'statuses', type: 'collector', z: 'tab', x: 1, y: 1 },
     ];
-    await helper.load([...registrations, ...extra] as Parameters<typeof helper.load>[0], flow as never);
-    for (const name of ['out', 'progress', 'caught', 'completed', 'statuses'] as const) {
-      helper.getNode(name).on('input', (msg) => made[name].push(msg));
-    }
+    // Collectors take part in the flow from its start, so that nothing said while it starts is lost.
+    const collectors = (RED: Red): void => {
+      RED.nodes.registerType('collector', function (this: RedNode, saved: NodeDef) {
+        RED.nodes.createNode(this, saved);
+        this.on('input', (msg, _send, done) => {
+          made[this.id as 'out'].push(msg);
+          done();
+        });
+      });
+    };
+    await helper.load([collectors, ...registrations, ...extra] as Parameters<typeof helper.load>[0], flow as never);
     return made;
   }
 

@@ -86,12 +86,15 @@ export class NodeRed {
     this.#flow = flow;
     this.debug.length = 0;
     this.statuses.length = 0;
+    const starts = () => this.log.split('Started flows').length;
+    const before = starts();
     const answer = await fetch(`${this.address}/flows`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'node-red-deployment-type': 'full' },
       body: JSON.stringify(flow),
     });
     if (!answer.ok) throw new Error(`deploying answered ${answer.status}: ${await answer.text()}`);
+    await this.until('the flows are started', () => starts() > before);
   }
 
   /** Presses the button of the inject node of that name. */

@@ -97,6 +97,8 @@ export class Channel {
 
   /** Whether a boot banner in the stream ends what is under way with BOARD_RESET. */
   watchForRestart(on: boolean): void {
+    // What was printed before, at the reset that was wanted, is no restart.
+    this.#printed = '';
     this.#watching = on;
   }
 
@@ -226,7 +228,6 @@ export class Channel {
         frame: (payload) => {
           const taken = take(payload);
           if (taken === undefined) return;
-          this.#rubbish = 0;
           done();
           if (taken instanceof Error) reject(taken);
           else resolve(taken);
@@ -244,6 +245,8 @@ export class Channel {
   }
 
   #onFrame(payload: Uint8Array): void {
+    // A late answer to an earlier command is no rubbish, and neither is what a read of the flash brings.
+    if (payload[0] === 1 || this.#waiter?.forReply === false) this.#rubbish = 0;
     if (this.#waiter !== undefined) this.#waiter.frame(payload);
     else if (this.#queue.length < QUEUE_LIMIT) this.#queue.push(payload);
   }

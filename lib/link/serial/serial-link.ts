@@ -3,6 +3,7 @@ import { BaseLink } from '../base.ts';
 import { fail } from '../errors.ts';
 import type { ControlLines, Link, LinkInfo, UsbIdentity } from '../link.ts';
 import { cancelledError, type OpenRequest } from '../open.ts';
+import { noticeHangUp } from './hang-up.ts';
 import { usbOfPort } from './list.ts';
 import { driverText, openError } from './open-error.ts';
 
@@ -16,7 +17,15 @@ import { driverText, openError } from './open-error.ts';
  */
 export async function openSerial(path: string, request: OpenRequest): Promise<Link> {
   const { SerialPort } = await import('serialport');
-  const port = new SerialPort({ path, baudRate: request.baudRate, lock: true, hupcl: true, autoOpen: false });
+  const driver = SerialPort.binding;
+  const port = new SerialPort({
+    path,
+    baudRate: request.baudRate,
+    lock: true,
+    hupcl: true,
+    autoOpen: false,
+    binding: { ...driver, open: async (options: Parameters<typeof driver.open>[0]) => noticeHangUp(await driver.open(options)) },
+  });
   try {
     await call((done) => port.open(done));
   } catch (cause) {
@@ -67,8 +76,6 @@ class SerialLink extends BaseLink {
     };
     port.on('data', (chunk: Uint8Array) => this.emitData(chunk));
     port.on('close', (error: Error | null) => this.end(this.#closed === undefined ? this.#gone(error) : undefined));
-    // A terminal that was hung up reads as ended: node-serialport stops reading there, and reports no close.
-    port.on('end', () => port.close((error) => error != null && this.end(this.#gone(error))));
     // Every call has its own callback; an 'error' that nobody listens to would end the process.
     port.on('error', () => undefined);
   }

@@ -15,6 +15,9 @@ const OHAI = new TextEncoder().encode('OHAI');
 const START_MS = 4;
 const MAX_PACKET = 4096;
 
+/** From the end of a reply to the work that follows it on a paced line, in ms: a real chip inflates for longer. */
+const WORK_AFTER_MS = 4;
+
 /** How a command went: a stub code (0 = well), what to reply with, what to do once the reply is out. */
 export interface Outcome {
   readonly error?: number;
@@ -87,6 +90,9 @@ export class Stub implements Program {
     if (op === OP.SYNC && outcome.error === undefined) for (let i = 0; i < 7; i++) this.#answer(request, outcome);
     this.#answer(request, outcome);
     if (outcome.after === undefined || (outcome.error ?? 0) !== 0) return;
+    const { line, clock } = this.#context;
+    // The work takes the bench's processor in one go: not before the reply has left, nor while the host answers it.
+    if (line.mode === 'paced') yield line.drainedAt - clock.now() + WORK_AFTER_MS;
     this.#deferred = yield* outcome.after();
     if (this.#deferred !== 0) this.#context.trace(`stub: 0x${this.#deferred.toString(16)} after the reply to ${op}`);
   }

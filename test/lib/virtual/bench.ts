@@ -15,6 +15,7 @@ export class Bench {
   readonly received: number[] = [];
   readonly #decoder: SlipDecoder;
   #frames: Uint8Array[] = [];
+  #inStub = false;
   #waiting: ((frame: Uint8Array | undefined) => void) | undefined;
 
   constructor(options: Partial<VirtualChipOptions> = {}) {
@@ -43,6 +44,7 @@ export class Bench {
 
   /** EN low, then up with IO0 low, as hosts do it. */
   async reset(download = true): Promise<void> {
+    this.#inStub = false;
     await this.link.setLines({ dtr: false, rts: true });
     await this.clock.advance(100);
     await this.link.setLines({ dtr: download, rts: false });
@@ -67,6 +69,7 @@ export class Bench {
     await this.upload(stub);
     const greeting = await this.frame();
     if (Buffer.from(greeting).toString() !== 'OHAI') throw new Error(`no stub: ${Buffer.from(greeting).toString('hex')}`);
+    this.#inStub = true;
   }
 
   async upload({ segments, entry }: Stub, blockSize = 0x1800): Promise<Reply> {
@@ -92,10 +95,9 @@ export class Bench {
     return reply;
   }
 
+  /** ROM replies end in four bytes of status, the stub's in two. */
   #status({ body }: Reply): number {
-    return body.length % 2 === 0 && body.length >= 4 && body.at(-1) === 0 && body.at(-2) === 0
-      ? (body.at(-4) as number)
-      : (body.at(-2) as number);
+    return this.#inStub ? ((body.at(-2) as number) << 8) | (body.at(-1) as number) : (body.at(-4) as number);
   }
 
   async write(bytes: Uint8Array): Promise<void> {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { connectChip } from '../../../../lib/esp/session/index.ts';
 import { createMemoryPair } from '../../../../lib/link/index.ts';
-import { changed, chipOnCable, connecting } from './bench.ts';
+import { changed, chipOnCable, clearBench, connecting } from './bench.ts';
 import { refused } from './refused.ts';
 
 describe('connectChip', () => {
+  afterEach(clearBench);
+
   it('finds out what the chip is', async () => {
     const { link } = chipOnCable({ flashSize: 8 << 20, revision: { major: 1, minor: 1 } });
     const session = await connectChip(link, connecting);

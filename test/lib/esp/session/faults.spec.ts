@@ -4,7 +4,7 @@ import { type FlashOptions, flash } from '../../../../lib/esp/session/index.ts';
 import type { FlashPhase } from '../../../../lib/esp/types.ts';
 import type { Fault, VirtualChip } from '../../../../lib/virtual/index.ts';
 import { app, bytes, imageSet, region } from '../plan/sets.ts';
-import { chipOnCable, connecting, platform } from './bench.ts';
+import { chipOnCable, clearBench, connecting, platform } from './bench.ts';
 import { refused } from './refused.ts';
 
 const plan = await planFlash(
@@ -33,6 +33,8 @@ const holdsApp = (chip: VirtualChip) =>
   assert.deepEqual(chip.flash.subarray(0x20000, 0x20000 + app.length), app, 'the app is there in the end');
 
 describe('faults while flashing', () => {
+  afterEach(clearBench);
+
   for (const at of [0, 7, 100, 5000, 16_400, 30_000]) {
     it(`PORT_GONE: the cable is pulled at byte ${at}`, async () => {
       const { link, work } = await run({ kind: 'pull', at });
@@ -117,6 +119,8 @@ describe('faults while flashing', () => {
 });
 
 describe('cancel while flashing', () => {
+  afterEach(clearBench);
+
   const phases: FlashPhase[] = ['connect', 'detect', 'stub', 'erase', 'write', 'verify'];
   for (const phase of phases) {
     it(`in the phase ${phase}: CANCELLED, and the port works again at once`, async () => {

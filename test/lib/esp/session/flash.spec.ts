@@ -3,7 +3,7 @@ import { planFlash } from '../../../../lib/esp/plan/index.ts';
 import { flash } from '../../../../lib/esp/session/index.ts';
 import type { FlashPlan, ImageSet, Progress } from '../../../../lib/esp/types.ts';
 import { app, bootloader, bytes, imageSet, region, tableBytes, wholeSet } from '../plan/sets.ts';
-import { chipOnCable, connecting, nextLog, platform } from './bench.ts';
+import { chipOnCable, clearBench, connecting, nextLog, platform } from './bench.ts';
 import { refused } from './refused.ts';
 
 const planOf = (set: ImageSet): Promise<FlashPlan> => planFlash(set, { platform });
@@ -11,6 +11,8 @@ const dirty = () => new Uint8Array(4 << 20).fill(0x11);
 const at = (memory: Uint8Array, offset: number, length: number) => memory.subarray(offset, offset + length);
 
 describe('flash', () => {
+  afterEach(clearBench);
+
   it('writes a whole set, verifies it, restarts the chip, and the chip boots from what was written', async () => {
     const { chip, link } = chipOnCable({ flash: dirty() });
     const booted = nextLog(chip, /boot:0xc/);

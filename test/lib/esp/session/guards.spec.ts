@@ -5,7 +5,7 @@ import { flash } from '../../../../lib/esp/session/index.ts';
 import type { FlashPlan, ImageSet } from '../../../../lib/esp/types.ts';
 import type { VirtualChipOptions } from '../../../../lib/virtual/index.ts';
 import { app, bootloader, bytes, imageSet, region, wholeSet } from '../plan/sets.ts';
-import { changed, chipOnCable, connecting, platform } from './bench.ts';
+import { changed, chipOnCable, clearBench, connecting, platform } from './bench.ts';
 import { refused } from './refused.ts';
 
 interface Case {
@@ -54,6 +54,8 @@ const cases: Record<string, Case> = {
 };
 
 describe('guards before the first write', () => {
+  afterEach(clearBench);
+
   for (const [
     name,
     { code, set = wholeSet(), plan: change = (plan) => plan, chip: options, kind, says },

@@ -1,0 +1,42 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+
+/** One measured figure. `bar` and `holds` are null where nothing is demanded; `peer` is what it was measured beside. */
+export interface Row {
+  readonly measure: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly bar: number | null;
+  readonly holds: boolean | null;
+  readonly peer: string | null;
+}
+
+/** A row whose value must not exceed `bar`. */
+export function atMost(measure: string, value: number, unit: string, bar: number, peer: string | null): Row {
+  return { measure, value: round(value), unit, bar, holds: value <= bar, peer };
+}
+
+/** A row that is only reported. */
+export function reported(measure: string, value: number, unit: string, peer: string | null): Row {
+  return { measure, value: round(value), unit, bar: null, holds: null, peer };
+}
+
+function round(value: number): number {
+  return Math.round(value * 10_000) / 10_000;
+}
+
+const FOLDER = new URL('../../build/benchmarks/', import.meta.url);
+
+/** Prints the table and writes `build/benchmarks/<name>.json`. @returns whether every bar holds. */
+export async function report(name: string, rows: readonly Row[]): Promise<boolean> {
+  console.table(
+    rows.map(({ bar, holds, peer, ...row }) => ({
+      ...row,
+      bar: bar === null ? '' : `≤ ${bar}`,
+      holds: holds === null ? '' : holds ? 'yes' : 'NO',
+      peer: peer ?? '',
+    })),
+  );
+  await mkdir(FOLDER, { recursive: true });
+  await writeFile(new URL(`${name}.json`, FOLDER), `${JSON.stringify(rows, null, 2)}\n`);
+  return rows.every(({ holds }) => holds !== false);
+}
