@@ -3,19 +3,11 @@ import { checkBaudRate } from './base.ts';
 import { fail } from './errors.ts';
 import type { Link, OpenOptions } from './link.ts';
 import { createMemoryPair, findMemoryPort, listMemoryPorts } from './memory.ts';
+import { type OpenRequest, throwIfCancelled } from './opening.ts';
 import { claimPort } from './ownership.ts';
 
-/** What an opener is given: everything decided, nothing optional but the signal. */
-export interface OpenRequest {
-  readonly address: string;
-  readonly name: string;
-  readonly baudRate: number;
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
-}
-
-export const DEFAULT_BAUD_RATE = 115200;
-export const DEFAULT_OPEN_TIMEOUT_MS = 5000;
+const DEFAULT_BAUD_RATE = 115200;
+const DEFAULT_OPEN_TIMEOUT_MS = 5000;
 
 /**
  * Opens a port and holds it for `options.owner` until the link ends. Both control lines start released. The signal
@@ -83,13 +75,4 @@ function openVirtual(name: string, request: OpenRequest): Link {
   });
   port.attach(device);
   return host;
-}
-
-/** @throws CANCELLED */
-export function throwIfCancelled(signal: AbortSignal | undefined, address: string): void {
-  if (signal?.aborted === true) throw cancelledError(address, signal);
-}
-
-export function cancelledError(address: string, signal: AbortSignal): Error {
-  return fail('CANCELLED', `Opening ${address} was cancelled.`, { detail: { address }, cause: signal.reason });
 }

@@ -2,7 +2,7 @@ import net from 'node:net';
 import { codeOf } from '../errors/index.ts';
 import { BaseLink } from './base.ts';
 import { fail } from './errors.ts';
-import { cancelledError, type OpenRequest, throwIfCancelled } from './open.ts';
+import { cancelledError, type OpenRequest, throwIfCancelled } from './opening.ts';
 
 const KEEP_ALIVE_MS = 10_000;
 /** How long closing waits for the far side to take the last bytes. */

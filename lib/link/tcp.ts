@@ -1,5 +1,5 @@
 import type { ControlLines, Link, LinkInfo } from './link.ts';
-import type { OpenRequest } from './open.ts';
+import type { OpenRequest } from './opening.ts';
 import { connectSocket, SocketLink } from './socket.ts';
 
 /** Opens a raw byte stream over TCP: no control lines, no baud rate. @throws PORT_UNREACHABLE, CANCELLED. */

@@ -8,6 +8,10 @@ import type { Device } from './types.ts';
 
 /** How long a console waits before it tries a port again that is not there. */
 const RETRY_MS = 1000;
+/** How long a port stays open for a console that the job's own message is about to call. */
+const LINGER_MS = 300;
+/** Of what the chip says meanwhile; a boot log fits. */
+const LINGER_BYTES = 64 * 1024;
 
 /** Somebody who reads along whenever nobody works on the port. */
 export interface PortListener {
@@ -32,7 +36,8 @@ export interface Lease {
   readAlong(): void;
   /** Says what unit hangs on the port, for whoever reads along. */
   setDevice(device: Device): void;
-  release(): Promise<void>;
+  /** `linger`: what the chip says now is kept for a moment, for a console that comes with the job's result. */
+  release(options?: { linger?: boolean }): Promise<void>;
 }
 
 const desks = new Map<string, PortDesk>();
@@ -62,6 +67,11 @@ export function writePort(target: PortTarget, bytes: Uint8Array): Promise<void> 
   return deskFor(target).write(target, bytes);
 }
 
+/** Closes the ports that wait for a console: the flow ends. */
+export async function closeLingering(): Promise<void> {
+  await Promise.all([...desks.values()].map((desk) => desk.stopLingering()));
+}
+
 class PortDesk {
   readonly #forget: () => void;
   readonly #listeners = new Map<PortListener, { target: PortTarget; owner: string }>();
@@ -70,6 +80,12 @@ class PortDesk {
   #readAlong = false;
   #port: OpenPort | undefined;
   #opening: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  /** While it runs the port waits for a console. */
+  #lingering: NodeJS.Timeout | undefined;
+  /** What the chip said since its reset with nobody there to hear it. */
+  #kept: Uint8Array[] = [];
+  #keptBytes = 0;
   /** Ends the wait for the next try. */
   #retry: (() => void) | undefined;
   #device: Device | undefined;
@@ -92,6 +108,7 @@ class PortDesk {
     }
     this.#holder = options.owner;
     this.#readAlong = false;
+    this.#endLinger();
     this.#stopRetry();
     try {
       for (const listener of this.#listeners.keys()) listener.onState('paused');
@@ -102,13 +119,13 @@ class PortDesk {
       await this.#release();
       throw error;
     }
-    return this.#lease(this.#port.link);
+    return this.#lease(this.#port.link, target);
   }
 
   listen(target: PortTarget, owner: string, listener: PortListener): () => Promise<void> {
     this.#listeners.set(listener, { target, owner });
     if (this.#holder !== undefined) listener.onState('paused');
-    else if (this.#port !== undefined) listener.onState('open');
+    else if (this.#port !== undefined) this.#greet(listener, target);
     else this.#openForListeners();
     return async () => {
       if (!this.#listeners.delete(listener)) return;
@@ -131,7 +148,7 @@ class PortDesk {
     }
   }
 
-  #lease(link: Link): Lease {
+  #lease(link: Link, target: PortTarget): Lease {
     const leased = new LeasedLink(link);
     let released = false;
     return {
@@ -142,10 +159,12 @@ class PortDesk {
       setDevice: (device) => {
         this.#device = device;
       },
-      release: async () => {
+      release: async ({ linger = false } = {}) => {
         if (released) return;
         released = true;
         await leased.close();
+        // A port that was borrowed goes back at once.
+        if (linger && this.#readAlong && target.lender === undefined) await this.#linger(target);
         await this.#release();
       },
     };
@@ -167,10 +186,40 @@ class PortDesk {
     });
   }
 
+  /** The first listener since the job ended gets what was said since. */
+  #greet(listener: PortListener, target: PortTarget): void {
+    const kept = this.#kept;
+    this.#endLinger();
+    if (this.#listeners.size === 1 && this.#port !== undefined) void this.#restore(this.#port.link, target.baudRate);
+    listener.onState('open');
+    for (const chunk of kept) listener.onData(chunk, this.#device);
+  }
+
+  /** Keeps the port open for a moment, unless somebody reads along anyway or the next job waits. */
+  async #linger(target: PortTarget): Promise<void> {
+    if (this.#listeners.size > 0 || this.#queue.length > 0 || this.#port === undefined) return;
+    await this.#restore(this.#port.link, target.baudRate);
+    this.#lingering = setTimeout(() => void this.stopLingering().catch(() => undefined), LINGER_MS);
+  }
+
+  #endLinger(): void {
+    clearTimeout(this.#lingering);
+    this.#lingering = undefined;
+    this.#kept = [];
+    this.#keptBytes = 0;
+  }
+
+  async stopLingering(): Promise<void> {
+    if (this.#lingering === undefined) return;
+    this.#endLinger();
+    if (this.#holder === undefined && this.#listeners.size === 0) await this.#close();
+    this.#forgetIfIdle();
+  }
+
   async #release(): Promise<void> {
     const first = this.#listeners.values().next().value;
-    if (first === undefined) await this.#close();
-    else if (this.#port !== undefined) await this.#restore(this.#port.link, first.target.baudRate);
+    if (first !== undefined && this.#port !== undefined) await this.#restore(this.#port.link, first.target.baudRate);
+    else if (first === undefined && this.#lingering === undefined) await this.#close();
     this.#readAlong = false;
     const next = this.#queue.shift();
     if (next !== undefined) {
@@ -195,10 +244,15 @@ class PortDesk {
   }
 
   async #open(target: PortTarget, owner: string, signal?: AbortSignal): Promise<void> {
+    await this.#closing;
     const port = await openPort(target, owner, signal);
     this.#port = port;
     port.link.onData((chunk) => {
       if (this.#holder !== undefined && !this.#readAlong) return;
+      if (this.#listeners.size === 0 && this.#keptBytes < LINGER_BYTES) {
+        this.#kept.push(chunk);
+        this.#keptBytes += chunk.length;
+      }
       for (const listener of this.#listeners.keys()) listener.onData(chunk, this.#device);
     });
     port.link.onClose((error) => {
@@ -221,7 +275,11 @@ class PortDesk {
     this.#stopRetry();
     const port = this.#port;
     this.#port = undefined;
-    await port?.close();
+    if (port === undefined) return;
+    this.#closing = port.close().finally(() => {
+      this.#closing = undefined;
+    });
+    await this.#closing;
   }
 
   #openForListeners(): void {
@@ -265,7 +323,8 @@ class PortDesk {
   }
 
   #forgetIfIdle(): void {
-    if (this.#holder === undefined && this.#listeners.size === 0 && this.#queue.length === 0) {
+    const used = this.#holder !== undefined || this.#lingering !== undefined;
+    if (!used && this.#listeners.size === 0 && this.#queue.length === 0) {
       this.#stopRetry();
       this.#forget();
     }

@@ -18,13 +18,16 @@ interface Reply {
  * loopback; with a login that is harmless (the other site holds no token) and usual (a proxy keeps the Host).
  */
 export function isForeign(ask: Ask, hasLogin: boolean): boolean {
-  const hosts = [one(ask.headers.host), one(ask.headers['x-forwarded-host'])].map((host) => host?.toLowerCase());
-  if (!hosts[0]) return true;
-  const origin = one(ask.headers.origin);
-  if (origin !== undefined && !hosts.includes(hostOf(origin))) return true;
+  const [host, ...forwarded] = [ask.headers.host, ask.headers['x-forwarded-host']].map((name) =>
+    one(name).toLowerCase(),
+  );
+  if (host === undefined || host === '') return true;
+  const { origin } = ask.headers;
+  // A page without an origin of its own (a sandboxed frame, a file) says "null", which is no address.
+  if (origin !== undefined && ![host, ...forwarded].includes(hostOf(one(origin)))) return true;
   if (hasLogin) return false;
   const local = (ask.socket.localAddress ?? '').replace(/^::ffff:/, '');
-  return isLoopback(local) && !isLoopback(nameOf(hosts[0]));
+  return isLoopback(local) && !isLoopback(nameOf(host));
 }
 
 /** An admin route of ours: behind a permission, refusing foreign origins, answering failures as JSON with their code. */
@@ -51,22 +54,19 @@ export function adminRoute(
   });
 }
 
-function one(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
+function one(value: string | string[] | undefined): string {
+  return (Array.isArray(value) ? value[0] : value) ?? '';
 }
 
-function hostOf(origin: string): string | undefined {
+function hostOf(origin: string): string {
   try {
     return new URL(origin).host;
   } catch {
-    return undefined;
+    return 'no host';
   }
 }
 
 /** The name in a Host header, without its port. */
 function nameOf(host: string): string {
-  return host
-    .replace(/:\d+$/, '')
-    .replace(/^\[|\]$/g, '')
-    .toLowerCase();
+  return host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
 }

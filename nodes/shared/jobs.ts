@@ -1,5 +1,6 @@
 import { codeOf, isKeywayError, KeywayError } from '../../lib/errors/index.ts';
 import type { Progress } from '../../lib/esp/index.ts';
+import { closeLingering } from './broker.ts';
 import { fail } from './errors.ts';
 import { Fields } from './evaluate.ts';
 import { progressText, realTiming, Throttle, type Timing } from './progress.ts';
@@ -90,7 +91,8 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
     const id = typeof msg.job === 'string' && msg.job !== '' ? msg.job : red.util.generateId();
     const before = order;
     const settled = handle(`${++serial}`, id, msg, abort, send, done, options.inOrder ? before : undefined);
-    if (options.inOrder) order = settled;
+    // A job that is cancelled while it queues must not let the next one overtake the one that works.
+    if (options.inOrder) order = Promise.all([before, settled]).then(() => undefined);
     const entry: Running = { id, abort, settled };
     running.add(entry);
     void settled.then(() => running.delete(entry));
@@ -107,6 +109,7 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
   async function finish(): Promise<void> {
     const ended = Promise.all([...running].map((job) => job.settled)).then(() => undefined);
     await withLimit(ended);
+    await withLimit(closeLingering()).catch((error: unknown) => node.warn(String(error)));
     for (const cleanup of cleanups) {
       await withLimit(Promise.resolve().then(cleanup)).catch((error: unknown) => node.warn(String(error)));
     }

@@ -26,7 +26,8 @@ export async function withPort<T>(
     job.begin();
     return await work(lease, target);
   } finally {
-    await lease.release();
+    // The console that the result goes to may be about to open the port: it is to hear the chip start.
+    await lease.release({ linger: true });
   }
 }
 

@@ -89,7 +89,7 @@ export const scenarios: Record<string, Scenario> = {
     await red.press('Inspect a damaged one');
     await red.shown('what is wrong', includes('false'));
     await red.press('Inspect a text');
-    await red.shown('what it says');
+    await red.shown('what it says', includes('BAD_IMAGE'));
   },
 
   '02-bench/Console with reset.json': async (red) => {
@@ -108,6 +108,8 @@ export const scenarios: Record<string, Scenario> = {
   },
 
   '02-bench/Serial port borrowed and handed back.json': async (red) => {
+    // The pseudo-terminal takes a moment to appear; the serial node tries again until it does.
+    await red.status('gateway log', (status) => status.text.endsWith('.connected'));
     await red.press('Flash through the serial port');
     await red.shown('flashed over the borrowed port', isDone, 60000);
     await red.shown('serial in hears', includes('Loaded app from partition'), 60000);

@@ -60,6 +60,7 @@ describe('keyway-console', () => {
     bench.send('reset', {});
     const line = await bench.out.next();
     assert.deepEqual([line.device.serial, line.job], ['A7', 'unit 7']);
+    await bench.status('reset', (status) => status.fill === 'green');
     bench.send('console', { cancel: true });
     await bench.completed.next((msg) => msg.cancel === true);
     assert.equal(bench.lastStatus('console')?.text, 'not listening');
@@ -95,5 +96,18 @@ describe('keyway-console', () => {
     assert.notEqual(holderOf('virtual:console-close'), undefined);
     await stopFlow();
     assert.equal(holderOf('virtual:console-close'), undefined);
+  });
+
+  it('hears the boot log when the message of the flash calls it to the port', async () => {
+    const bench = await Bench.load([
+      ...chipAndPort('console-called', { start: 'demo' }),
+      { id: 'detect', type: 'keyway-chip', wires: [['console'], []] },
+      { id: 'console', type: 'keyway-console', listen: 'message', wires: [['out']] },
+    ]);
+    bench.send('detect', { device: { port: 'console-called', serial: 'A7' } });
+    const first = await bench.out.next();
+    assert.match(first.payload.text, /^ESP-ROM/);
+    assert.equal(first.device.serial, 'A7');
+    await bench.out.next((msg) => /Hello from/.test(msg.payload.text));
   });
 });

@@ -169,6 +169,7 @@ describe('keyway-flash', () => {
     findSocket('flash-pull')?.plug();
     bench.send('plan', { payload: 1 });
     await bench.out.next();
+    await stopFlow();
     assert.equal(holderOf('virtual:flash-pull'), undefined);
   });
 

@@ -16,6 +16,8 @@ export interface CommandOptions {
   /** Bytes of data the reply must carry before its status. Default 0. */
   readonly dataLength?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Asked when the reply is good: the request to send in that very moment, for which `exchange` is called next. */
+  readonly followUp?: () => PreparedRequest | undefined;
 }
 
 /** A request that is encoded already, so that nothing stands between an answer and the next block. */
@@ -57,6 +59,7 @@ export class Channel {
   #ended: Error | undefined;
   #printed = '';
   #rubbish = 0;
+  #sentAhead: PreparedRequest | undefined;
   #watching = false;
   #sent = 0;
   #received = 0;
@@ -133,7 +136,11 @@ export class Channel {
       (frame) => {
         if (frame.length < 8 || frame[0] !== 1) return undefined;
         const body = frame.subarray(8);
-        if (frame[1] === op) return parseReply(op, frame, body, options.dataLength ?? 0);
+        if (frame[1] === op) {
+          const reply = parseReply(op, frame, body, options.dataLength ?? 0);
+          if (!(reply instanceof Error)) this.#sendAhead(options.followUp?.());
+          return reply;
+        }
         // A ROM that does not know a command says so under another op.
         if (frame[1] === 0 && body[0] !== 0 && body[1] === 0x05) return refused(op, 0x01, 0x05);
         return undefined;
@@ -147,8 +154,14 @@ export class Channel {
         }),
       true,
     );
-    this.#transmit(request.frame);
+    if (this.#sentAhead !== request) this.#transmit(request.frame);
+    this.#sentAhead = undefined;
     return waiting;
+  }
+
+  #sendAhead(request: PreparedRequest | undefined): void {
+    this.#sentAhead = request;
+    if (request !== undefined) this.#transmit(request.frame);
   }
 
   /** Sends a packet and does not wait. */

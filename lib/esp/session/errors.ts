@@ -12,6 +12,7 @@ export const sessionErrors = {
   STUB_FAILED: 'the flasher stub did not start',
   BAUD_FAILED: 'the chip did not answer at the new line rate',
   MD5_MISMATCH: 'the flash does not hold what was written, twice',
+  NOT_ERASED: 'the flash is not blank after an erase',
   READ_CORRUPT: 'what was read from the flash does not match its checksum, twice',
   NEEDS_STUB: 'the operation needs the flasher stub, which is not running',
   BAD_RANGE: 'an offset or size that is negative, not a whole number or not a multiple of what it must be',

@@ -1,8 +1,9 @@
 import type { Link } from '../../link/index.ts';
 import { checkPlanAgainstChip } from '../plan/index.ts';
 import type { ChipFacts, FlashPlan, FlashResult, PlanStep } from '../types.ts';
-import { throwIfCancelled } from './errors.ts';
+import { fail, throwIfCancelled } from './errors.ts';
 import { ProgressMeter } from './progress.ts';
+import { hexNumber } from './protocol.ts';
 import { type ChipSession, type ConnectOptions, connectChip } from './session.ts';
 
 export interface FlashOptions extends ConnectOptions {
@@ -82,6 +83,12 @@ async function carryOut(session: ChipSession, plan: FlashPlan, options: FlashOpt
     const before = session.wireBytes;
     if (step.data === undefined) {
       await session.eraseRange(offset, size, { signal, onProgress, item: name });
+      if (!(await session.isBlank(offset, size, { signal }))) {
+        throw fail('NOT_ERASED', `"${name}" at ${hexNumber(offset)} is not blank after it was erased.`, {
+          hint: 'The flash chip or its wiring is faulty, or that part of it is write-protected.',
+          detail: { offset, size, name },
+        });
+      }
       const wireBytes = session.wireBytes - before;
       results.push({ action, offset, size, name, wireBytes, verified: true, attempts: 1 });
       continue;

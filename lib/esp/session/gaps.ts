@@ -1,4 +1,5 @@
-import { SECTOR } from './protocol.ts';
+import type { Platform } from '../platform.ts';
+import { SECTOR, toHex } from './protocol.ts';
 
 /** A part of a region: bytes to send, or whole sectors of 0xFF that only need to be blank. */
 export interface Piece {
@@ -27,4 +28,15 @@ export function partAtGaps(data: Uint8Array): Piece[] {
 function isBlank(data: Uint8Array, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (data[i] !== 0xff) return false;
   return true;
+}
+
+const blankSums = new Map<number, string>();
+
+/** What the flash answers for `size` blank bytes: lower-case hex. */
+export async function blankMd5(platform: Platform, size: number): Promise<string> {
+  const known = blankSums.get(size);
+  if (known !== undefined) return known;
+  const sum = toHex(await platform.md5(new Uint8Array(size).fill(0xff)));
+  if (blankSums.size < 64) blankSums.set(size, sum);
+  return sum;
 }

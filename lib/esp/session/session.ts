@@ -7,6 +7,7 @@ import { type SyncOptions, synchronise, trySync } from './connect.ts';
 import { fail, throwIfCancelled } from './errors.ts';
 import { EsptoolSession } from './esptool.ts';
 import { readFacts } from './facts.ts';
+import { blankMd5 } from './gaps.ts';
 import { checkRange, FlashCommands, type LoaderContext } from './loader.ts';
 import { type ProgressListener, ProgressMeter } from './progress.ts';
 import { Op, ROM_BAUD, SECTOR, STUB_BLOCK, words } from './protocol.ts';
@@ -192,6 +193,11 @@ export class ChipSession {
   async md5(offset: number, size: number, options: OperationOptions = {}): Promise<string> {
     checkRange(offset, size, 1);
     return await this.#exclusive(() => new FlashCommands(this.#context()).md5(offset, size, options.signal));
+  }
+
+  /** Whether the flash holds nothing but 0xFF there. */
+  async isBlank(offset: number, size: number, options: OperationOptions = {}): Promise<boolean> {
+    return (await this.md5(offset, size, options)) === (await blankMd5(this.#platform, size));
   }
 
   /** Writes and verifies one region. @throws MD5_MISMATCH, BAD_RANGE. */

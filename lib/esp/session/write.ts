@@ -4,10 +4,11 @@ import type { Platform } from '../platform.ts';
 import type { RegionKind } from '../types.ts';
 import type { PreparedRequest } from './channel.ts';
 import { fail } from './errors.ts';
-import { type Piece, partAtGaps } from './gaps.ts';
+import { blankMd5, type Piece, partAtGaps } from './gaps.ts';
 import { FlashCommands, type LoaderContext, roundUp } from './loader.ts';
 import { hexNumber, SECTOR, toHex } from './protocol.ts';
 import { recover } from './recover.ts';
+import { sleep } from './timing.ts';
 
 export interface WriteRegion {
   /** A multiple of 4096. */
@@ -34,6 +35,8 @@ export interface WriteResult {
 
 /** How often a region may be written: once, and again after a fault of the line or of the flash. */
 const ATTEMPTS = 3;
+/** What is left to others between sending a block and preparing the next, in ms. */
+const TURN_MS = 2;
 /** How often a block with a checksum error is sent again before its region is. */
 const BLOCK_ATTEMPTS = 3;
 const STATUS_CHECKSUM = 0xc1;
@@ -119,19 +122,27 @@ async function writePiece(
     const block = packed.subarray(sequence * blockSize, (sequence + 1) * blockSize);
     return { request: commands.prepareBlock(block, sequence), yields: counter.add(block) };
   };
-  let next = prepare(0);
+  let ready: PreparedBlock | undefined = prepare(0);
   // What the chip still has to write before it answers: with the stub the block before, with the ROM this one.
   let pending = 0;
   for (let sequence = 0; sequence < blocks; sequence++) {
-    const { request, yields } = next;
+    const { request, yields } = ready ?? prepare(sequence);
+    ready = undefined;
     const timeoutMs = commands.blockTimeout(request.frame.length, context.stub ? pending : yields);
-    const send = () => channel.exchange(request, { timeoutMs, signal });
-    const answer = send();
+    const isLast = sequence + 1 === blocks;
+    const followUp = () => ready?.request;
+    const send = () => channel.exchange(request, { timeoutMs, signal, followUp });
+    const answer = send().catch((error: unknown) => resend(error, send));
+    answer.catch(() => undefined);
     pending = yields;
-    // While the line is busy: prepare the next block, so that it leaves in the turn in which the answer comes.
-    if (sequence + 1 < blocks) next = prepare(sequence + 1);
-    const done = piece.offset + Math.min(piece.size, counter.total - (sequence + 1 < blocks ? next.yields : 0));
-    await answer.catch((error: unknown) => resend(error, send));
+    const done = piece.offset + Math.min(piece.size, counter.total);
+    if (!isLast) {
+      // While the line is busy: prepare the next block, so that it leaves in the moment in which the answer comes;
+      // but not before driver and port server have had their turn at this one.
+      await sleep(TURN_MS);
+      ready = prepare(sequence + 1);
+    }
+    await answer;
     options.onBytes?.(done);
   }
   await commands.deflateEnd(pending, signal);
@@ -174,16 +185,6 @@ async function makeBlank(
     await commands.erase(offset, size, options.signal);
   }
   options.onBytes?.(piece.offset + piece.size);
-}
-
-const blankSums = new Map<number, string>();
-
-async function blankMd5(platform: Platform, size: number): Promise<string> {
-  const known = blankSums.get(size);
-  if (known !== undefined) return known;
-  const sum = toHex(await platform.md5(new Uint8Array(size).fill(0xff)));
-  if (blankSums.size < 64) blankSums.set(size, sum);
-  return sum;
 }
 
 /** Counts what blocks of a zlib stream unpack to, a block at a time. */

@@ -2,7 +2,7 @@ import type net from 'node:net';
 import { isKeywayError } from '../../errors/index.ts';
 import { fail } from '../errors.ts';
 import type { ControlLines, Link, LinkInfo } from '../link.ts';
-import { cancelledError, type OpenRequest } from '../open.ts';
+import { cancelledError, type OpenRequest } from '../opening.ts';
 import { connectSocket, SocketLink, unreachable } from '../socket.ts';
 import {
   type ComPortMessage,

@@ -2,7 +2,7 @@ import { read } from 'node:fs';
 import { promisify } from 'node:util';
 import { codeOf } from '../../errors/index.ts';
 
-const readFile = promisify(read);
+const readSome = promisify(read);
 
 /** What node-serialport's ports of Linux and macOS have inside. */
 interface UnixPort {
@@ -21,16 +21,15 @@ function isUnixPort(port: object): port is UnixPort {
  * when the cable is pulled while a read is under way. Ports are opened with VMIN = 1, so that "no bytes yet" is
  * EAGAIN, and none at all means the end.
  */
-export function noticeHangUp<T extends object>(port: T): T {
+export function noticeHangUp(port: object): void {
   if (isUnixPort(port)) port.read = (buffer, offset, length) => readOrFail(port, buffer, offset, length);
-  return port;
 }
 
 async function readOrFail(port: UnixPort, buffer: Buffer, offset: number, length: number) {
   for (;;) {
     if (port.fd === null) throw cancelled();
     try {
-      const { bytesRead } = await readFile(port.fd, buffer, offset, length, null);
+      const { bytesRead } = await readSome(port.fd, buffer, offset, length, null);
       if (bytesRead > 0) return { buffer, bytesRead };
     } catch (error) {
       if (port.fd === null) throw cancelled();

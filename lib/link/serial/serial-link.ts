@@ -2,7 +2,7 @@ import type { SerialPort } from 'serialport';
 import { BaseLink } from '../base.ts';
 import { fail } from '../errors.ts';
 import type { ControlLines, Link, LinkInfo, UsbIdentity } from '../link.ts';
-import { cancelledError, type OpenRequest } from '../open.ts';
+import { cancelledError, type OpenRequest } from '../opening.ts';
 import { noticeHangUp } from './hang-up.ts';
 import { usbOfPort } from './list.ts';
 import { driverText, openError } from './open-error.ts';
@@ -17,20 +17,14 @@ import { driverText, openError } from './open-error.ts';
  */
 export async function openSerial(path: string, request: OpenRequest): Promise<Link> {
   const { SerialPort } = await import('serialport');
-  const driver = SerialPort.binding;
-  const port = new SerialPort({
-    path,
-    baudRate: request.baudRate,
-    lock: true,
-    hupcl: true,
-    autoOpen: false,
-    binding: { ...driver, open: async (options: Parameters<typeof driver.open>[0]) => noticeHangUp(await driver.open(options)) },
-  });
+  const port = new SerialPort({ path, baudRate: request.baudRate, lock: true, hupcl: true, autoOpen: false });
   try {
     await call((done) => port.open(done));
   } catch (cause) {
     throw await openError(path, cause);
   }
+  // Reading begins with the first listener for data, which comes later.
+  if (port.port !== undefined) noticeHangUp(port.port);
   const usb = await usbOfPort(path);
   // A pty has no control lines: setting them fails there (ENOTTY), and everything else works.
   const hasControlLines = await setBoth(port, { dtr: false, rts: false }).then(
@@ -45,10 +39,14 @@ export async function openSerial(path: string, request: OpenRequest): Promise<Li
   return link;
 }
 
-/** Node-serialport fills what is left out with its own defaults, so everything is always named. */
-function setBoth(port: SerialPort, lines: ControlLines): Promise<void> {
-  // Linux forgets its low-latency mode at every call that does not ask for it; where it is unknown it is ignored.
-  const lowLatency = process.platform === 'linux' ? { lowLatency: true } : {};
+/** Sets both lines in one step. Node-serialport asserts a line that is left out, so everything is always named. */
+export function setBoth(
+  port: Pick<SerialPort, 'set'>,
+  lines: ControlLines,
+  platform = process.platform,
+): Promise<void> {
+  // Linux forgets its low-latency mode at every call that does not ask for it; a driver without one ignores it.
+  const lowLatency = platform === 'linux' ? { lowLatency: true } : {};
   const flags = { brk: false, cts: false, dsr: false, dtr: lines.dtr, rts: lines.rts, ...lowLatency };
   return call((done) => port.set(flags, done));
 }

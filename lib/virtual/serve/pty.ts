@@ -68,7 +68,11 @@ export async function servePty(socket: VirtualSocket, options: PtyOptions = {}):
       baudRate: null,
     });
     to.child.stdout.on('data', (chunk: Uint8Array) => end.received(chunk));
-    to.child.on('exit', () => end.ended());
+    to.child.on('exit', () => {
+      // socat leaves with the host that closes its end: another one is started in its place.
+      if (terminal === to) terminal = undefined;
+      end.ended();
+    });
     socket.attach(end);
   };
   const close = async (which: Terminal): Promise<void> => {
@@ -113,7 +117,7 @@ async function openTerminal(link: string, helpers: readonly Helper[]): Promise<T
     const child =
       helper === 'python3'
         ? spawn('python3', ['-c', SCRIPT])
-        : spawn('socat', ['-d', '-d', 'STDIO', `PTY,raw,echo=0,sitout-eio=100000000,link=${link}`]);
+        : spawn('socat', ['-d', '-d', 'STDIO', `PTY,raw,echo=0,link=${link}`]);
     child.stdin.on('error', () => undefined);
     const device = await deviceOf(child);
     if (device === undefined) continue;

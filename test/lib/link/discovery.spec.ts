@@ -79,7 +79,10 @@ describe('port discovery', () => {
     assert.deepEqual(events, [], 'what is there at first is no event');
     await looks.look([plain, adapter]);
     await looks.look([plain, adapter]);
-    await looks.look([plain, { ...adapter, usb: { ...adapter.usb, vendorId: '10c4', productId: 'ea60', serialNumber: '2' } }]);
+    await looks.look([
+      plain,
+      { ...adapter, usb: { ...adapter.usb, vendorId: '10c4', productId: 'ea60', serialNumber: '2' } },
+    ]);
     await looks.look([]);
     stop();
     assert.deepEqual(events, [
@@ -205,7 +208,13 @@ describe('local serial ports', () => {
 
   it('reads the rows of the driver elsewhere', () => {
     assert.deepEqual(
-      fromDriver({ path: 'COM3', vendorId: '10C4', productId: 'EA60', serialNumber: '0001', manufacturer: 'Silicon Labs' }),
+      fromDriver({
+        path: 'COM3',
+        vendorId: '10C4',
+        productId: 'EA60',
+        serialNumber: '0001',
+        manufacturer: 'Silicon Labs',
+      }),
       {
         address: 'COM3',
         stableName: 'COM3',

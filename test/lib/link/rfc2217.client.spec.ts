@@ -16,14 +16,23 @@ describe('RFC 2217 link', () => {
   it('sets the port up: 8N1, the rate, both lines released, old bytes purged', async () => {
     const { server, open } = await start();
     const link = await open({ baudRate: 74880 });
-    assert.deepEqual([...server.commands].sort(), ['10:0', '11:0', '12:3', '1:74880', '2:8', '3:1', '4:1', '5:1', '5:12', '5:9']);
-    assert.ok(server.commands.indexOf('12:3') < server.commands.indexOf('1:74880'), 'purged before acknowledged');
-    assert.deepEqual([link.info.kind, link.info.hasControlLines, link.info.hasBaudControl, link.info.isLocal], [
-      'rfc2217',
-      true,
-      true,
-      true,
+    assert.deepEqual([...server.commands].sort(), [
+      '10:0',
+      '11:0',
+      '12:3',
+      '1:74880',
+      '2:8',
+      '3:1',
+      '4:1',
+      '5:1',
+      '5:12',
+      '5:9',
     ]);
+    assert.ok(server.commands.indexOf('12:3') < server.commands.indexOf('1:74880'), 'purged before acknowledged');
+    assert.deepEqual(
+      [link.info.kind, link.info.hasControlLines, link.info.hasBaudControl, link.info.isLocal],
+      ['rfc2217', true, true, true],
+    );
     await link.close();
   });
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { holderOf, openLink } from '../../../lib/link/index.ts';
 import { classifyOpenFailure, findHolder, openError } from '../../../lib/link/serial/open-error.ts';
+import { setBoth } from '../../../lib/link/serial/serial-link.ts';
 import { collect, endOf, failure } from './support/collect.ts';
 import { closePtys, hasSocat, openPty } from './support/pty.ts';
 
@@ -71,7 +72,11 @@ describe('serial link, on a pseudo terminal', function () {
     assert.ok(error.message.includes(pty.path));
     assert.equal(link.isOpen, false);
     assert.equal(holderOf(pty.path), undefined);
-    for (const work of [link.write(Uint8Array.of(1)), link.setBaudRate(9600), link.setLines({ dtr: true, rts: true })]) {
+    for (const work of [
+      link.write(Uint8Array.of(1)),
+      link.setBaudRate(9600),
+      link.setLines({ dtr: true, rts: true }),
+    ]) {
       assert.equal((await failure(work)).code, 'PORT_GONE');
     }
     await link.close();
@@ -80,7 +85,6 @@ describe('serial link, on a pseudo terminal', function () {
   it('rejects a write that is stuck when the cable is pulled', async () => {
     const pty = await openPty();
     const link = await openLink(pty.path, { owner: 'test' });
-    // Nobody reads on the device's side of this one.
     const end = endOf(link);
     const writing = failure(link.write(new Uint8Array(8 * 1024 * 1024)));
     await pty.pull();
@@ -113,6 +117,34 @@ describe('serial link, on a pseudo terminal', function () {
     const link = await openLink(pty.path, { owner: 'test' });
     assert.match((await findHolder(pty.path)) ?? '', /\(pid \d+\)/);
     await link.close();
+  });
+});
+
+describe('control lines of a serial port', () => {
+  it('are always set together, with low latency where there is such a thing', async () => {
+    const asked: unknown[] = [];
+    const port = {
+      set(flags: object, done?: (error: Error | null) => void) {
+        asked.push(flags);
+        done?.(null);
+      },
+    };
+    const rest = { brk: false, cts: false, dsr: false };
+    await setBoth(port, { dtr: true, rts: false }, 'linux');
+    await setBoth(port, { dtr: false, rts: true }, 'darwin');
+    assert.deepEqual(asked, [
+      { ...rest, dtr: true, rts: false, lowLatency: true },
+      { ...rest, dtr: false, rts: true },
+    ]);
+  });
+
+  it('pass a failure of the driver on', async () => {
+    const port = {
+      set(_flags: object, done?: (error: Error | null) => void) {
+        done?.(new Error('cannot set'));
+      },
+    };
+    assert.match((await failure(setBoth(port, { dtr: true, rts: true }))).message, /cannot set/);
   });
 });
 

@@ -70,9 +70,7 @@ describe('raw TCP link', () => {
   it('does not open when it is cancelled', async () => {
     const server = await serve(() => undefined);
     const cancel = new AbortController();
-    const opening = failure(
-      openLink(`tcp://127.0.0.1:${server.port}`, { owner: 'test', signal: cancel.signal }),
-    );
+    const opening = failure(openLink(`tcp://127.0.0.1:${server.port}`, { owner: 'test', signal: cancel.signal }));
     cancel.abort();
     assert.equal((await opening).code, 'CANCELLED');
   });

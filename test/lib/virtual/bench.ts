@@ -68,7 +68,8 @@ export class Bench {
     await this.sync();
     await this.upload(stub);
     const greeting = await this.frame();
-    if (Buffer.from(greeting).toString() !== 'OHAI') throw new Error(`no stub: ${Buffer.from(greeting).toString('hex')}`);
+    if (Buffer.from(greeting).toString() !== 'OHAI')
+      throw new Error(`no stub: ${Buffer.from(greeting).toString('hex')}`);
     this.#inStub = true;
   }
 
@@ -76,7 +77,8 @@ export class Bench {
     for (const { address, bytes } of segments) {
       const blocks = Math.ceil(bytes.length / blockSize);
       await this.ok(0x05, words(bytes.length, blocks, blockSize, address));
-      for (let i = 0; i < blocks; i++) await this.ok(0x07, ...dataBlock(bytes.subarray(i * blockSize, (i + 1) * blockSize), i));
+      for (let i = 0; i < blocks; i++)
+        await this.ok(0x07, ...dataBlock(bytes.subarray(i * blockSize, (i + 1) * blockSize), i));
     }
     return this.ask(0x06, words(0, entry));
   }
@@ -91,7 +93,8 @@ export class Bench {
   async ok(op: number, data: Uint8Array, sum = 0): Promise<Reply> {
     const reply = await this.ask(op, data, sum);
     const status = this.#status(reply);
-    if (status !== 0 || reply.op !== op) throw new Error(`op ${op.toString(16)}: ${Buffer.from(reply.body).toString('hex')}`);
+    if (status !== 0 || reply.op !== op)
+      throw new Error(`op ${op.toString(16)}: ${Buffer.from(reply.body).toString('hex')}`);
     return reply;
   }
 
@@ -181,7 +184,10 @@ export interface Stub {
 
 /** The stub that esptool-js ships for the chip. */
 export function esptoolJsStub(chip = 'esp32c3'): Stub {
-  const path = fileURLToPath(import.meta.resolve('esptool-js')).replace(/index\.js$/, `targets/stub_flasher/${chip}.json`);
+  const path = fileURLToPath(import.meta.resolve('esptool-js')).replace(
+    /index\.js$/,
+    `targets/stub_flasher/${chip}.json`,
+  );
   const json = JSON.parse(readFileSync(path, 'utf8')) as Record<'entry' | 'text_start' | 'data_start', number> &
     Record<'text' | 'data', string>;
   return {

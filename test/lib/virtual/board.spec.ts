@@ -85,13 +85,20 @@ describe('virtual chip: flash memory', () => {
 
   it('only clears bits when it programs', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), fc.uint8Array({ minLength: 1, maxLength: 64 }), (a, b) => {
-        const flash = make();
-        flash.program(100, a);
-        flash.program(100, b);
-        const expected = Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 0xff) & (b[i] ?? 0xff));
-        assert.deepEqual([...flash.read(100, expected.length)], expected);
-      }),
+      fc.property(
+        fc.uint8Array({ minLength: 1, maxLength: 64 }),
+        fc.uint8Array({ minLength: 1, maxLength: 64 }),
+        (a, b) => {
+          const flash = make();
+          flash.program(100, a);
+          flash.program(100, b);
+          const expected = Array.from(
+            { length: Math.max(a.length, b.length) },
+            (_, i) => (a[i] ?? 0xff) & (b[i] ?? 0xff),
+          );
+          assert.deepEqual([...flash.read(100, expected.length)], expected);
+        },
+      ),
     );
   });
 
@@ -119,6 +126,9 @@ describe('virtual chip: flash memory', () => {
         (error) => isKeywayError(error, code),
       );
     }
-    assert.equal(new VirtualChip({ model: 'ESP32-C3', mac: '6055F9000001', clock: new ManualClock() }).mac, options.mac);
+    assert.equal(
+      new VirtualChip({ model: 'ESP32-C3', mac: '6055F9000001', clock: new ManualClock() }).mac,
+      options.mac,
+    );
   });
 });

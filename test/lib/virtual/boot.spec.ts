@@ -9,7 +9,10 @@ const OTA_1 = 0x2a0000;
 const OTADATA = 0x10000;
 
 /** A chip with the demo layout and an app in each of the slots named, and what it printed at its first boot. */
-async function boot(slots: Record<number, Uint8Array>, change: (flash: Uint8Array) => void = () => undefined): Promise<{ log: string; end: BootEnd; chip: VirtualChip; clock: ManualClock }> {
+async function boot(
+  slots: Record<number, Uint8Array>,
+  change: (flash: Uint8Array) => void = () => undefined,
+): Promise<{ log: string; end: BootEnd; chip: VirtualChip; clock: ManualClock }> {
   const flash = new Uint8Array(0x400000).fill(0xff);
   for (const { offset, data, kind } of demoImageSet('ESP32-C3').regions) if (kind !== 'app') flash.set(data, offset);
   for (const [offset, image] of Object.entries(slots)) flash.set(image, Number(offset));
@@ -28,7 +31,15 @@ async function boot(slots: Record<number, Uint8Array>, change: (flash: Uint8Arra
 }
 
 const app = (project: string, more: Partial<Parameters<typeof buildImage>[0]> = {}): Uint8Array =>
-  buildImage({ kind: 'app', chip: 'ESP32-C3', project, version: '1.2.3', size: 20_000, message: `here is ${project}`, ...more });
+  buildImage({
+    kind: 'app',
+    chip: 'ESP32-C3',
+    project,
+    version: '1.2.3',
+    size: 20_000,
+    message: `here is ${project}`,
+    ...more,
+  });
 
 describe('virtual chip: boot from flash', () => {
   it('finds no header in a blank flash, says so a few times, and tries again', async () => {
@@ -45,7 +56,10 @@ describe('virtual chip: boot from flash', () => {
   it('boots factory when otadata is blank, and the app says who it is', async () => {
     const { log, end } = await boot({ [FACTORY]: app('one'), [OTA_0]: app('two') });
     assert.equal(end, 'running');
-    assert.match(log, /load:0x[^]*entry 0x403cbf10\nI \(\d+\) boot: ESP-IDF [^]*factory +factory app +00 00 00020000/);
+    assert.match(
+      log,
+      /load:0x[\s\S]*entry 0x403cbf10\nI \(\d+\) boot: ESP-IDF [\s\S]*factory +factory app +00 00 00020000/,
+    );
     assert.match(log, /Loaded app from partition at offset 0x20000/);
     assert.match(log, /Project name: {5}one\n.*App version: {6}1\.2\.3/);
     assert.match(log, /I \(\d+\) one: here is one$/);
@@ -55,7 +69,10 @@ describe('virtual chip: boot from flash', () => {
     const { log } = await boot({ [FACTORY]: app('one') });
     const times = [...log.matchAll(/^[EWI] \((\d+)\)/gm)].map(([, ms]) => Number(ms));
     assert.ok(times.length > 20);
-    assert.deepEqual([...times].sort((a, b) => a - b), times);
+    assert.deepEqual(
+      [...times].sort((a, b) => a - b),
+      times,
+    );
   });
 
   it('boots the slot that otadata selects', async () => {
@@ -108,7 +125,10 @@ describe('virtual chip: boot from flash', () => {
     for (const [change, reason] of [
       [(flash: Uint8Array) => void (flash[0x8005] = 0), /flash_parts: /],
       [(flash: Uint8Array) => void flash.fill(0xff, 0x8000, 0x9000), /flash_parts: /],
-      [(flash: Uint8Array) => flash.set(buildImage({ kind: 'bootloader', chip: 'ESP32-C3', flashSize: 0x200000 })), /exceeds flash chip size 0x200000/],
+      [
+        (flash: Uint8Array) => flash.set(buildImage({ kind: 'bootloader', chip: 'ESP32-C3', flashSize: 0x200000 })),
+        /exceeds flash chip size 0x200000/,
+      ],
     ] as const) {
       const { log, end } = await boot({ [FACTORY]: app('one') }, change);
       assert.equal(end, 'software');
@@ -121,7 +141,10 @@ describe('virtual chip: boot from flash', () => {
     for (const [change, reason] of [
       [(flash: Uint8Array) => void (flash[0x1000] = (flash[0x1000] as number) ^ 1), /csum err:/],
       [(flash: Uint8Array) => flash.set(buildImage({ kind: 'bootloader', chip: 'ESP32-S3' })), /invalid header: 0x/],
-      [(flash: Uint8Array) => flash.set(buildImage({ kind: 'app', chip: 'ESP32-C3' })), /Invalid image block, can't boot/],
+      [
+        (flash: Uint8Array) => flash.set(buildImage({ kind: 'app', chip: 'ESP32-C3' })),
+        /Invalid image block, can't boot/,
+      ],
     ] as const) {
       const { log, end } = await boot({ [FACTORY]: app('one') }, change);
       assert.equal(end, 'rom-watchdog');
@@ -133,7 +156,7 @@ describe('virtual chip: boot from flash', () => {
     const { log, end } = await boot({ [FACTORY]: app('one') }, (flash) => {
       flash[2] = 0;
     });
-    assert.match(log, /SHA-256 comparison failed:[^]*Attempting to boot anyway/);
+    assert.match(log, /SHA-256 comparison failed:[\s\S]*Attempting to boot anyway/);
     assert.equal(end, 'running');
   });
 

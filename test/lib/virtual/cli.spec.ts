@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -39,7 +39,18 @@ describe('keyway-virtual', () => {
   it('says in one line of JSON where the chip is, keeps its flash in a file, and ends on SIGTERM', async () => {
     const file = join(folder, 'flash.bin');
     await writeFile(file, Uint8Array.of(1, 2, 3));
-    const child = start(...CHIP, '--rfc2217', '127.0.0.1:0', '--tcp', '0', '--flash', file, '--line', 'free', '--stats');
+    const child = start(
+      ...CHIP,
+      '--rfc2217',
+      '127.0.0.1:0',
+      '--tcp',
+      '0',
+      '--flash',
+      file,
+      '--line',
+      'free',
+      '--stats',
+    );
     const finished = ended(child);
     const output = await lines(child);
     const ready = JSON.parse((await output.next()).value) as Record<string, unknown>;
@@ -81,13 +92,16 @@ describe('keyway-virtual', () => {
 
   it('reads its arguments', () => {
     assert.equal(parseArguments(['--help']), 'help');
-    assert.deepEqual(parseArguments([...CHIP, '--rfc2217', '[::1]:4001', '--pty', '--flash-size', '8MB', '--flash-timing', '--log']), {
-      chip: { model: 'esp32c3', mac: '60:55:f9:00:00:01', line: 'paced', flashTiming: true, flashSize: 0x800000 },
-      rfc2217: { host: '::1', port: 4001 },
-      pty: true,
-      log: true,
-      stats: false,
-    });
+    assert.deepEqual(
+      parseArguments([...CHIP, '--rfc2217', '[::1]:4001', '--pty', '--flash-size', '8MB', '--flash-timing', '--log']),
+      {
+        chip: { model: 'esp32c3', mac: '60:55:f9:00:00:01', line: 'paced', flashTiming: true, flashSize: 0x800000 },
+        rfc2217: { host: '::1', port: 4001 },
+        pty: true,
+        log: true,
+        stats: false,
+      },
+    );
     for (const args of [
       [...CHIP],
       [...CHIP, '--tcp', 'nowhere'],

@@ -13,7 +13,10 @@ describe('virtual chip: driven by esptool-js', () => {
     const { host, device } = createMemoryPair({ name: 'esptool-js' });
     chip.attach(device);
     const terminal = { clean: () => undefined, write: () => undefined, writeLine: () => undefined };
-    const transport = new Transport(new WebSerialPort(host) as unknown as ConstructorParameters<typeof Transport>[0], false);
+    const transport = new Transport(
+      new WebSerialPort(host) as unknown as ConstructorParameters<typeof Transport>[0],
+      false,
+    );
     const loader = new ESPLoader({ transport, baudrate: 921600, romBaudrate: 115200, terminal } as LoaderOptions);
     assert.match(await loader.main('default_reset'), /^ESP32-C3 \(QFN32\) \(revision v0\.4\)$/);
     assert.equal(await loader.chip.readMac(loader), '60:55:f9:0a:0b:0c');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { slipEncode } from '../../../lib/esp/slip.ts';
 import { isKeywayError } from '../../../lib/errors/index.ts';
+import { slipEncode } from '../../../lib/esp/slip.ts';
 import type { Fault } from '../../../lib/virtual/index.ts';
 import { Bench, dataBlock, noise, request, syncBody, words } from './bench.ts';
 
@@ -111,7 +111,7 @@ describe('virtual chip: line', () => {
   it('resets by itself, browns out, or loses its cable in the middle of a block', async () => {
     for (const [kind, expected] of [
       ['reset', /rst:0x1 \(POWERON\),boot:0xc/],
-      ['brownout', /Brownout detector was triggered[^]*rst:0xf \(BROWN_OUT_RST\)/],
+      ['brownout', /Brownout detector was triggered[\s\S]*rst:0xf \(BROWN_OUT_RST\)/],
     ] as const) {
       const bench = new Bench();
       await bench.startStub();
@@ -121,7 +121,10 @@ describe('virtual chip: line', () => {
       await bench.write(slipEncode(request(0x03, ...dataBlock(noise(0x4000), 0))));
       await bench.clock.advance(3000);
       assert.match(bench.text, expected);
-      assert.ok(bench.chip.flash.subarray(0x1000, 0x5000).every((byte) => byte === 0xff), 'the block was not written');
+      assert.ok(
+        bench.chip.flash.subarray(0x1000, 0x5000).every((byte) => byte === 0xff),
+        'the block was not written',
+      );
     }
     const bench = new Bench();
     await bench.startStub();
@@ -148,7 +151,12 @@ describe('virtual chip: line', () => {
 
   it('refuses faults that are none', () => {
     const { chip } = new Bench();
-    for (const fault of [{ kind: 'drop', at: -1 }, { kind: 'flip', at: 1.5 }, { kind: 'burn' }, { kind: 'stall', ms: Number.NaN }]) {
+    for (const fault of [
+      { kind: 'drop', at: -1 },
+      { kind: 'flip', at: 1.5 },
+      { kind: 'burn' },
+      { kind: 'stall', ms: Number.NaN },
+    ]) {
       assert.throws(
         () => chip.setFault(fault as Fault),
         (error) => isKeywayError(error, 'BAD_FAULT'),

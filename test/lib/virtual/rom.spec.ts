@@ -10,7 +10,7 @@ describe('virtual chip: ROM loader', () => {
   it('prints its banner at 115200 and waits for download when IO0 was low', async () => {
     const bench = new Bench();
     await bench.reset();
-    assert.match(bench.text, /ESP-ROM:esp32c3[^]*boot:0x4 \(DOWNLOAD[^]*waiting for download\r\n$/);
+    assert.match(bench.text, /ESP-ROM:esp32c3[\s\S]*boot:0x4 \(DOWNLOAD[\s\S]*waiting for download\r\n$/);
   });
 
   it('answers SYNC eight times with a value that is not 0, and nothing before', async () => {
@@ -219,7 +219,7 @@ describe('virtual chip: ROM loader', () => {
       await bench.upload({ entry: stub.entry, segments: [{ ...text, bytes: change(text.bytes) }, data] });
       await bench.clock.advance(100);
       assert.match(bench.text, /Guru Meditation Error: Core {2}0 panic'ed \(Illegal instruction\)/);
-      assert.match(bench.text, /rst:0xc [^]*boot:0xc \(SPI_FAST_FLASH_BOOT\)/);
+      assert.match(bench.text, /rst:0xc [\s\S]*boot:0xc \(SPI_FAST_FLASH_BOOT\)/);
     });
   }
 
@@ -243,7 +243,7 @@ describe('virtual chip: ROM loader', () => {
 
   it('starts the app after FLASH_END, and resets on request', async () => {
     for (const [flag, expected] of [
-      [0, /rst:0x3[^]*boot:0xc/],
+      [0, /rst:0x3[\s\S]*boot:0xc/],
       [1, /invalid header/],
     ] as const) {
       const bench = new Bench();
@@ -269,6 +269,6 @@ describe('virtual chip: ROM loader', () => {
     await bench.ok(0x09, words(0x60008094, 2000, 0xffffffff, 0));
     await bench.ok(0x09, words(0x60008090, 0xd0000102, 0xffffffff, 0));
     await bench.clock.advance(100);
-    assert.match(bench.text, /rst:0x10 [^]*boot:0xc/);
+    assert.match(bench.text, /rst:0x10 [\s\S]*boot:0xc/);
   });
 });

@@ -5,8 +5,8 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { slipEncode } from '../../../lib/esp/slip.ts';
 import { isKeywayError } from '../../../lib/errors/index.ts';
+import { slipEncode } from '../../../lib/esp/slip.ts';
 import { type Link, openLink, rfc2217 } from '../../../lib/link/index.ts';
 import { servePty, serveRfc2217, serveTcp, VirtualChip, VirtualSocket } from '../../../lib/virtual/index.ts';
 import { request, syncBody } from './bench.ts';
@@ -57,14 +57,11 @@ describe('virtual bench: servers', () => {
 
   it('serves RFC 2217 with both lines and the rate', async () => {
     const service = await serveRfc2217(socket, { port: 0 });
-    const link = await openLink(service.address, { owner: 'test', baudRate: 230400 });
-    await download(link).catch(() => undefined);
+    const link = await openLink(service.address, { owner: 'test' });
+    await download(link);
+    await link.setBaudRate(230400);
+    await sync(link);
     await link.close();
-    const again = await openLink(service.address, { owner: 'test' });
-    await download(again);
-    await again.setBaudRate(230400);
-    await sync(again);
-    await again.close();
     await service.close();
   });
 
@@ -95,10 +92,27 @@ describe('virtual bench: servers', () => {
       client.write(rfc2217.encodeComPort(command, value));
     }
     while (events.filter(({ type }) => type === 'suboption').length < 13) await once(client, 'data');
-    const answers = events.flatMap((event) => (event.type === 'suboption' ? [Buffer.from(event.body).toString('hex')] : []));
+    const answers = events.flatMap((event) =>
+      event.type === 'suboption' ? [Buffer.from(event.body).toString('hex')] : [],
+    );
     assert.match(answers[0] as string, /^64/);
-    assert.deepEqual(answers.slice(1), ['650000e100', '650000e100', '6608', '6701', '6801', '6908', '6908', '690c', '6e00', '6f00', '6b30', '7003']);
-    const negotiated = events.flatMap((event) => (event.type === 'negotiation' ? [`${event.verb} ${event.option}`] : []));
+    assert.deepEqual(answers.slice(1), [
+      '650000e100',
+      '650000e100',
+      '6608',
+      '6701',
+      '6801',
+      '6908',
+      '6908',
+      '690c',
+      '6e00',
+      '6f00',
+      '6b30',
+      '7003',
+    ]);
+    const negotiated = events.flatMap((event) =>
+      event.type === 'negotiation' ? [`${event.verb} ${event.option}`] : [],
+    );
     assert.deepEqual(negotiated, ['will 0', 'will 3', 'will 44', 'wont 1']);
     client.destroy();
     await service.close();
@@ -110,7 +124,9 @@ describe('virtual bench: servers', () => {
     const second = createConnection(Number(service.address.split(':').at(-1)));
     second.on('error', () => undefined);
     await once(second, 'close');
-    await assert.rejects(openLink('virtual:serve-test', { owner: 'test' }), (error) => isKeywayError(error, 'PORT_BUSY'));
+    await assert.rejects(openLink('virtual:serve-test', { owner: 'test' }), (error) =>
+      isKeywayError(error, 'PORT_BUSY'),
+    );
     assert.ok(link.isOpen);
     const ended = new Promise((resolve) => {
       link.onClose(resolve);

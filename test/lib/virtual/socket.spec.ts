@@ -61,7 +61,9 @@ describe('virtual bench: sockets', () => {
     socket.pull();
     assert.ok(isKeywayError(gone, 'PORT_GONE'));
     assert.equal(chip.isPowered, false);
-    await assert.rejects(openLink('virtual:socket-test', { owner: 'test' }), (error) => isKeywayError(error, 'PORT_NOT_FOUND'));
+    await assert.rejects(openLink('virtual:socket-test', { owner: 'test' }), (error) =>
+      isKeywayError(error, 'PORT_NOT_FOUND'),
+    );
     let boots = 0;
     chip.on('boot', () => boots++);
     await clock.advance(100);

@@ -43,7 +43,10 @@ describe('virtual chip: flasher stub', () => {
     await bench.ok(0x02, words(plain.length, 1, BLOCK, 0x8000, 0));
     await bench.ok(0x03, ...dataBlock(plain, 0));
     assert.equal(await md5(bench, 0x8000, plain.length), createHash('md5').update(plain).digest('hex'));
-    assert.ok(bench.chip.flash.subarray(0x9200, 0xa000).every((byte) => byte === 0xff), 'rest of the last sector');
+    assert.ok(
+      bench.chip.flash.subarray(0x9200, 0xa000).every((byte) => byte === 0xff),
+      'rest of the last sector',
+    );
     assert.equal(bench.chip.flash[0xa000], 0x11);
     assert.equal(bench.chip.flash[0x7fff], 0x11);
   });

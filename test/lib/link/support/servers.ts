@@ -132,9 +132,7 @@ export async function serveRfc2217(behaviour: Rfc2217Behaviour = {}): Promise<Rf
       if (silentOn?.includes(command) === true) return;
       const bytes = Buffer.from(value);
       if (command === 1 && baudAnswer !== undefined) bytes.writeUInt32BE(baudAnswer);
-      socket.write(
-        Buffer.concat([Buffer.of(255, 250, 44, command + 100), escape(bytes), Buffer.of(255, 240)]),
-      );
+      socket.write(Buffer.concat([Buffer.of(255, 250, 44, command + 100), doubleIac(bytes), Buffer.of(255, 240)]));
     };
   });
   const entry: Rfc2217Server = {
@@ -142,12 +140,12 @@ export async function serveRfc2217(behaviour: Rfc2217Behaviour = {}): Promise<Rf
     commands,
     chunks,
     behaviour,
-    send: (bytes) => void client?.write(escape(Buffer.from(bytes))),
+    send: (bytes) => void client?.write(doubleIac(Buffer.from(bytes))),
     sendRaw: (bytes) => void client?.write(bytes),
   };
   return entry;
 }
 
-function escape(bytes: Buffer): Buffer {
+function doubleIac(bytes: Buffer): Buffer {
   return Buffer.from([...bytes].flatMap((byte) => (byte === 255 ? [255, 255] : [byte])));
 }
