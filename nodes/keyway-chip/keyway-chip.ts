@@ -1,6 +1,7 @@
 import { type ChipSession, connectChip, defaultTiming, resetIntoFirmware } from '../../lib/esp/index.ts';
 import { nodePlatform } from '../../lib/esp/node.ts';
 import type { Lease } from '../shared/broker.ts';
+import { asBuffer } from '../shared/bytes.ts';
 import { fail } from '../shared/errors.ts';
 import type { Fields } from '../shared/evaluate.ts';
 import { type Job, type Outcome, onInput } from '../shared/jobs.ts';
@@ -114,8 +115,7 @@ async function work(operation: 'detect' | 'read' | 'erase', session: ChipSession
   await session.setBaudRate(baudRate, options);
   if (operation === 'read') {
     const bytes = await session.readFlash(offset, size, options);
-    const payload = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    return { topic: 'chip/read', payload, status: `ok · ${job.seconds().toFixed(1)} s` };
+    return { topic: 'chip/read', payload: asBuffer(bytes), status: `ok · ${job.seconds().toFixed(1)} s` };
   }
   if (work.range?.size === null) await session.eraseAll(options);
   else await session.eraseRange(offset, size, options);

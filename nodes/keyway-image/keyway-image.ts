@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { buildImage, checkImage, demoImageSet } from '../../lib/esp/index.ts';
+import { asBuffer } from '../shared/bytes.ts';
 import { fail } from '../shared/errors.ts';
 import type { Fields } from '../shared/evaluate.ts';
 import { type Outcome, onInput } from '../shared/jobs.ts';
@@ -38,7 +39,7 @@ async function build(config: ImageConfig, msg: Message, fields: Fields<ImageConf
     return { topic: 'image/built', payload: asBuffer(bytes), status: kilobytes(bytes.length) };
   }
   const set = demoImageSet(chip, 'factory', { project, version, ...wished });
-  msg.images = set;
+  msg.images = { ...set, regions: set.regions.map((region) => ({ ...region, data: asBuffer(region.data) })) };
   const regions = set.regions.map(({ name, kind, offset, data }) => ({ name, kind, offset, size: data.length }));
   const { regions: _bytes, ...facts } = set;
   const bytes = regions.reduce((sum, region) => sum + region.size, 0);
@@ -71,10 +72,6 @@ function refuseFile(path: string): (cause: unknown) => never {
       detail: { field: 'source', value: path },
     });
   };
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function kilobytes(bytes: number): string {

@@ -23,7 +23,7 @@ export default function register(RED: Red): void {
         config.operation === 'reveal' ? reveal(RED, this, config, job, fields) : store(RED, config, job, fields),
     });
   }
-  RED.nodes.registerType(TYPE, SecretNode);
+  RED.nodes.registerType('keyway-secret', SecretNode);
 }
 
 /** Value out of the message, handle in its place. */

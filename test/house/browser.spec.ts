@@ -22,7 +22,9 @@ describe('the browser', () => {
       atob,
       btoa,
     };
-    const names = runInContext(`${code}; Object.keys(keyway)`, createContext(web)) as string[];
+    const context = createContext(web);
+    runInContext('globalThis.self = globalThis.window = globalThis;', context);
+    const names = runInContext(`${code}; Object.keys(keyway)`, context) as string[];
     for (const name of ['planFlash', 'flash', 'connectChip', 'parseImage', 'decodePartitionTable', 'ConsoleParser']) {
       assert.ok(names.includes(name), `${name} is not exported: ${names.join(', ')}`);
     }

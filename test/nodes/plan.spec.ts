@@ -31,6 +31,10 @@ describe('keyway-image and keyway-flash-plan', () => {
     const msg = await bench.out.next();
     assert.equal(msg.topic, 'plan/made');
     assert.equal(msg.kept, 'mine');
+    assert.ok(
+      msg.images.regions.every((region: Msg) => Buffer.isBuffer(region.data)),
+      'bytes for other nodes',
+    );
     assert.equal(msg.plan.chip, 'ESP32-C3');
     assert.ok(msg.plan.steps.some((step: Msg) => step.data instanceof Uint8Array));
     assert.ok(msg.payload.steps.every((step: Msg) => step.data === undefined));

@@ -15,9 +15,9 @@ const MAC = '60:55:f9:01:02:03';
 const RUN_MS = 180_000;
 
 function findEsptool(): string | undefined {
-  const named = process.env['KEYWAY_ESPTOOL'];
+  const named = process.env.KEYWAY_ESPTOOL;
   if (named !== undefined && named !== '') return existsSync(named) ? named : undefined;
-  return (process.env['PATH'] ?? '')
+  return (process.env.PATH ?? '')
     .split(delimiter)
     .map((folder) => join(folder, 'esptool'))
     .find((path) => existsSync(path));
@@ -85,8 +85,7 @@ describe('peers: esptool over RFC 2217', function () {
 
   before(async function () {
     if (esptool === undefined) {
-      if (process.env['KEYWAY_PEERS'] === 'required')
-        throw new Error('esptool not found, and KEYWAY_PEERS is "required"');
+      if (process.env.KEYWAY_PEERS === 'required') throw new Error('esptool not found, and KEYWAY_PEERS is "required"');
       console.log('    left out: esptool not found');
       this.skip();
     }
@@ -166,7 +165,7 @@ describe('peers: esptool over RFC 2217', function () {
         const file = join(folder, `${kind}.bin`);
         await writeFile(
           file,
-          buildImage({ kind, chip, size: 50_000, ...(kind === 'app' ? { project: 'peer', version: '9.8.7' } : {}) }),
+          buildImage({ kind, chip, size: 20_000, ...(kind === 'app' ? { project: 'peer', version: '9.8.7' } : {}) }),
         );
         const info = await run(esptool as string, ['image-info', file]);
         assert.match(info, new RegExp(`Detected image type: ${chip}`));

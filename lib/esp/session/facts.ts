@@ -45,13 +45,13 @@ export async function readFacts(
     // The ROM answers for the flash chip only once it is attached; it takes two words where the stub takes one.
     await channel.command(Op.SPI_ATTACH, words(0, 0), { timeoutMs: timing.commandMs, signal });
   }
-  return {
-    ...base,
-    ...more,
-    revision: revisionOf(more.description),
-    flash: await esptool.ask(signal, readFlashId),
-    security,
-  };
+  const flash = await esptool.ask(signal, readFlashId);
+  if (!stubRunning && flash !== null && flash.size !== null) {
+    // Without it the ROM refuses what lies beyond the size it assumes. Id, size, block, sector, page, status mask.
+    const parameters = words(0, flash.size, 0x10000, 0x1000, 0x100, 0xffff);
+    await channel.command(Op.SPI_SET_PARAMS, parameters, { timeoutMs: timing.commandMs, signal });
+  }
+  return { ...base, ...more, revision: revisionOf(more.description), flash, security };
 }
 
 async function readSecurity(loader: ESPLoader): Promise<ChipSecurity> {

@@ -11,6 +11,8 @@ export interface LoaderContext {
   readonly timing: Timing;
   /** Whether the stub answers; otherwise the ROM does. */
   readonly stub: boolean;
+  /** The family. */
+  readonly chip: string;
 }
 
 /** The flash commands of stub and ROM, one method a command, with the timeouts that belong to them. */
@@ -19,8 +21,11 @@ export class FlashCommands {
   readonly stub: boolean;
   readonly blockSize: number;
   readonly #timing: Timing;
+  /** What a begin command of the ROM ends in: whether to encrypt, which the oldest chips do not take. */
+  readonly #romTail: readonly number[];
 
   constructor(context: LoaderContext) {
+    this.#romTail = ['ESP32', 'ESP8266'].includes(context.chip) ? [] : [0];
     this.channel = context.channel;
     this.stub = context.stub;
     this.blockSize = context.stub ? STUB_BLOCK : ROM_BLOCK;
@@ -32,7 +37,7 @@ export class FlashCommands {
     const blocks = Math.ceil(packedSize / this.blockSize);
     const payload = this.stub
       ? words(size, blocks, this.blockSize, offset)
-      : words(roundUp(size, this.blockSize), blocks, this.blockSize, offset, 0);
+      : words(roundUp(size, this.blockSize), blocks, this.blockSize, offset, ...this.#romTail);
     const timeoutMs = this.stub ? this.#timing.commandMs : timeFor(this.#timing, this.#timing.eraseMsPerMB, size);
     await this.channel.command(Op.FLASH_DEFL_BEGIN, payload, { timeoutMs, signal });
   }
@@ -70,7 +75,7 @@ export class FlashCommands {
     // The ROM has no erase command, but announcing a write erases its range.
     if (this.stub) await this.channel.command(Op.ERASE_REGION, words(offset, size), { timeoutMs, signal });
     else {
-      const payload = words(size, Math.ceil(size / ROM_BLOCK), ROM_BLOCK, offset, 0);
+      const payload = words(size, Math.ceil(size / ROM_BLOCK), ROM_BLOCK, offset, ...this.#romTail);
       await this.channel.command(Op.FLASH_BEGIN, payload, { timeoutMs, signal });
     }
   }

@@ -278,6 +278,12 @@ export class ChipSession {
   }
 
   #context(): LoaderContext {
-    return { channel: this.#channel, platform: this.#platform, timing: this.#timing, stub: this.#stub };
+    return {
+      channel: this.#channel,
+      platform: this.#platform,
+      timing: this.#timing,
+      stub: this.#stub,
+      chip: this.facts.name,
+    };
   }
 }

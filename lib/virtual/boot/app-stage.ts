@@ -1,5 +1,5 @@
 import { isKeywayError } from '../../errors/index.ts';
-import { demoMessage, type EspImage, type Partition, parseImage } from '../../esp/formats/index.ts';
+import { demoMessage, type EspImage, type Partition, parseImage } from '../../esp/index.ts';
 import type { ChipContext } from '../chip/context.ts';
 import { type BootEnd, type BootScript, hex } from './script.ts';
 

@@ -14,7 +14,7 @@ import {
   SUBTYPE_FACTORY,
   SUBTYPE_OTA_FIRST,
   subtypeName,
-} from '../../esp/formats/index.ts';
+} from '../../esp/index.ts';
 import type { ChipContext } from '../chip/context.ts';
 import { loadApp } from './app-stage.ts';
 import { type BootEnd, type BootScript, hex } from './script.ts';

@@ -1,5 +1,5 @@
 import { isKeywayError } from '../../errors/index.ts';
-import { parseImage } from '../../esp/formats/index.ts';
+import { parseImage } from '../../esp/index.ts';
 import type { ChipContext } from '../chip/context.ts';
 import { word } from '../chip/protocol.ts';
 import { runBootloader } from './bootloader-stage.ts';

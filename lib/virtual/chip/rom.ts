@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { slipEncode } from '../../esp/slip.ts';
+import { slipEncode } from '../../esp/index.ts';
 import { ROM_BAUD } from '../line/line.ts';
 import type { ChipContext, Program, Work } from './context.ts';
 import { CommandLoop } from './loop.ts';

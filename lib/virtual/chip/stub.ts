@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { slipEncode } from '../../esp/slip.ts';
+import { slipEncode } from '../../esp/index.ts';
 import type { ChipContext, Program, Work } from './context.ts';
 import { CommandLoop } from './loop.ts';
 import { type MemoryRefusal, MemoryUpload } from './memory-commands.ts';
@@ -15,7 +15,7 @@ const OHAI = new TextEncoder().encode('OHAI');
 const START_MS = 4;
 const MAX_PACKET = 4096;
 
-/** From the end of a reply to the work that follows it on a paced line, in ms: a real chip inflates for longer. */
+/** From the end of a block's ACK to the work on it, on a paced line, in ms: a real chip inflates for longer. */
 const WORK_AFTER_MS = 4;
 
 /** How a command went: a stub code (0 = well), what to reply with, what to do once the reply is out. */
@@ -91,8 +91,9 @@ export class Stub implements Program {
     this.#answer(request, outcome);
     if (outcome.after === undefined || (outcome.error ?? 0) !== 0) return;
     const { line, clock } = this.#context;
-    // The work takes the bench's processor in one go: not before the reply has left, nor while the host answers it.
-    if (line.mode === 'paced') yield line.drainedAt - clock.now() + WORK_AFTER_MS;
+    // Inflating takes the bench's processor in one go: not before the ACK has left, nor while the host answers it.
+    const heavy = op === OP.FLASH_DATA || op === OP.FLASH_DEFL_DATA;
+    if (heavy && line.mode === 'paced') yield line.drainedAt - clock.now() + WORK_AFTER_MS;
     this.#deferred = yield* outcome.after();
     if (this.#deferred !== 0) this.#context.trace(`stub: 0x${this.#deferred.toString(16)} after the reply to ${op}`);
   }

@@ -123,7 +123,7 @@ describe('virtual chip: boot from flash', () => {
 
   it('refuses a partition table that is damaged, missing or too large for the flash', async () => {
     for (const [change, reason] of [
-      [(flash: Uint8Array) => void (flash[0x8005] = 0), /flash_parts: /],
+      [(flash: Uint8Array) => flash.fill(0, 0x8005, 0x8006), /flash_parts: /],
       [(flash: Uint8Array) => void flash.fill(0xff, 0x8000, 0x9000), /flash_parts: /],
       [
         (flash: Uint8Array) => flash.set(buildImage({ kind: 'bootloader', chip: 'ESP32-C3', flashSize: 0x200000 })),
@@ -139,7 +139,7 @@ describe('virtual chip: boot from flash', () => {
 
   it('does not load a bootloader that is broken or for another chip', async () => {
     for (const [change, reason] of [
-      [(flash: Uint8Array) => void (flash[0x1000] = (flash[0x1000] as number) ^ 1), /csum err:/],
+      [(flash: Uint8Array) => flash.set([(flash[0x1000] as number) ^ 1], 0x1000), /csum err:/],
       [(flash: Uint8Array) => flash.set(buildImage({ kind: 'bootloader', chip: 'ESP32-S3' })), /invalid header: 0x/],
       [
         (flash: Uint8Array) => flash.set(buildImage({ kind: 'app', chip: 'ESP32-C3' })),

@@ -54,11 +54,11 @@ describe('keyway-virtual', () => {
     const finished = ended(child);
     const output = await lines(child);
     const ready = JSON.parse((await output.next()).value) as Record<string, unknown>;
-    assert.equal(ready['mac'], '60:55:f9:00:00:01');
-    assert.equal(ready['flashSize'], 0x400000);
-    assert.match(String(ready['rfc2217']), /^rfc2217:\/\/127\.0\.0\.1:[1-9]\d*$/);
-    assert.match(String(ready['tcp']), /^tcp:\/\/127\.0\.0\.1:[1-9]\d*$/);
-    await (await openLink(String(ready['rfc2217']), { owner: 'test' })).close();
+    assert.equal(ready.mac, '60:55:f9:00:00:01');
+    assert.equal(ready.flashSize, 0x400000);
+    assert.match(String(ready.rfc2217), /^rfc2217:\/\/127\.0\.0\.1:[1-9]\d*$/);
+    assert.match(String(ready.tcp), /^tcp:\/\/127\.0\.0\.1:[1-9]\d*$/);
+    await (await openLink(String(ready.rfc2217), { owner: 'test' })).close();
     child.kill('SIGUSR2');
     assert.ok('stats' in JSON.parse((await output.next()).value));
     child.kill('SIGTERM');

@@ -17,6 +17,8 @@ describe('virtual chip: driven by esptool-js', () => {
       new WebSerialPort(host) as unknown as ConstructorParameters<typeof Transport>[0],
       false,
     );
+    // It prints each change of its state, whether or not tracing is on.
+    transport.trace = () => undefined;
     const loader = new ESPLoader({ transport, baudrate: 921600, romBaudrate: 115200, terminal } as LoaderOptions);
     assert.match(await loader.main('default_reset'), /^ESP32-C3 \(QFN32\) \(revision v0\.4\)$/);
     assert.equal(await loader.chip.readMac(loader), '60:55:f9:0a:0b:0c');

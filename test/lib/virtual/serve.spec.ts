@@ -183,12 +183,12 @@ describe('virtual bench: servers', () => {
   }
 
   it('says which helper a pseudo-terminal needs', async () => {
-    const before = process.env['PATH'];
-    process.env['PATH'] = '';
+    const before = process.env.PATH;
+    process.env.PATH = '';
     try {
       await assert.rejects(servePty(socket), (error) => isKeywayError(error, 'PTY_HELPER_MISSING'));
     } finally {
-      process.env['PATH'] = before;
+      process.env.PATH = before;
     }
   });
 });

@@ -90,9 +90,12 @@ describe('virtual chip: flasher stub', () => {
         if (op === 0x03) acknowledged++;
       });
       // Small frames arrive faster than the flash takes them.
-      for (let i = 0; i < 12; i++) await bench.write(slipEncode(request(0x03, ...dataBlock(noise(64), i))));
+      for (let i = 0; i < 12; i++) await bench.write(slipEncode(request(0x03, ...dataBlock(noise(64, i), i))));
       await bench.clock.advance(3000);
       assert.ok(acknowledged >= 2 && acknowledged < 12, `${line}: ${acknowledged} of 12 acknowledged`);
+      if (line === 'free') assert.equal(acknowledged, 2, 'one buffer is worked on, one is full');
+      const first = Buffer.concat([noise(64, 0), noise(64, 1)]);
+      assert.deepEqual(Buffer.from(bench.chip.flash.subarray(0x10000, 0x10080)), first, 'the first two are kept');
     }
   });
 
@@ -104,6 +107,7 @@ describe('virtual chip: flasher stub', () => {
     const { body, value } = await bench.ask(0x0a, words(0x40001000));
     assert.equal(hex(body), 'c700');
     assert.equal(value, 0);
+    assert.equal(await bench.frameWithin(50), undefined, 'one reply, no more');
     assert.equal((await bench.ok(0x0a, words(0x40001000))).value, 0x1b31506f);
   });
 

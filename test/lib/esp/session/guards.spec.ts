@@ -58,7 +58,7 @@ describe('guards before the first write', () => {
 
   for (const [
     name,
-    { code, set = wholeSet(), plan: change = (plan) => plan, chip: options, kind, says },
+    { code, set = wholeSet(), plan: change = (plan: FlashPlan) => plan, chip: options, kind, says },
   ] of Object.entries(cases)) {
     it(`${code}: ${name}; the chip stays as it was and starts its firmware again`, async () => {
       const { chip, link } = chipOnCable(options);
