@@ -1,5 +1,6 @@
+import { isKeywayError, KeywayError } from '../../lib/errors/index.ts';
 import { demoImageSet, type ImageSet, readMergedImage } from '../../lib/esp/index.ts';
-import { loadImageSet } from '../../lib/esp/node.ts';
+import { type ImageSource, loadImageSet } from '../../lib/esp/node.ts';
 import { fail } from '../shared/errors.ts';
 import type { Fields } from '../shared/evaluate.ts';
 import type { FlashPlanConfig } from './config.ts';
@@ -24,9 +25,23 @@ export async function imagesFrom(
       return await loadImageSet({ kind: 'merged', path: asPath(source), ...named });
     }
     case 'flasher-args':
-      return await loadImageSet({ kind: 'flasher-args', path: asPath(await fields.value('path')) });
+      return await fromDisk({ kind: 'flasher-args', path: asPath(await fields.value('path')) });
     default:
-      return await loadImageSet({ kind: config.source, path: asPath(await fields.value('path')), ...named });
+      return await fromDisk({ kind: config.source, path: asPath(await fields.value('path')), ...named });
+  }
+}
+
+/** What is wrong inside a file is told with the path of that file. */
+async function fromDisk(source: Extract<ImageSource, { path: string }>): Promise<ImageSet> {
+  try {
+    return await loadImageSet(source);
+  } catch (error) {
+    if (!isKeywayError(error) || error.message.includes(source.path)) throw error;
+    throw new KeywayError(error.code, `${source.path}: ${error.message}`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      detail: { ...error.detail, path: source.path },
+      cause: error,
+    });
   }
 }
 

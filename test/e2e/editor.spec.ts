@@ -50,19 +50,23 @@ describe('the editor in Chromium', function () {
   it('imports the guided example from the menu, deploys it, and its button flashes the chip', async () => {
     const { page } = browser;
     await page.evaluate("RED.actions.invoke('core:show-examples-import-dialog')");
-    for (const label of ['@keyway/node-red-provisioning', 'flows', '01-flash', 'Start here']) {
-      await page.locator(`.ui-dialog .red-ui-treeList-label:visible`, { hasText: label }).first().click();
-    }
+    const entry = (label: string) => page.locator('.ui-dialog .red-ui-treeList-label:visible', { hasText: label });
+    await entry('@keyway/node-red-provisioning').click();
+    // Node-RED has a level "flows" of its own above the package's.
+    await entry('flows').nth(1).click();
+    await entry('01-flash').click();
+    await entry('Start here').click();
     await page.locator('#red-ui-clipboard-dialog-ok').click();
+    await page.locator('.red-ui-tab', { hasText: 'Start here' }).click();
     await page.locator('.red-ui-flow-node').first().waitFor();
     await page.keyboard.press('Escape');
     await page.evaluate("RED.actions.invoke('core:deploy-flows')");
     await red.until('the import is deployed', () => red.log.split('Started flows').length > 2);
     const inject = await page.evaluate("RED.nodes.filterNodes({ type: 'inject' }).map((node) => node.id)[0]");
     await fetch(`${red.address}/inject/${String(inject)}`, { method: 'POST' });
-    await red.until('the flash ends well', () =>
-      red.statuses.some((status) => status.fill === 'green' && /^ok/.test(status.text)),
-    );
+    const flash = await page.evaluate("RED.nodes.filterNodes({ type: 'keyway-flash' })[0].id");
+    const isDone = () => red.statuses.some(({ id, fill, text }) => id === flash && fill === 'green' && /^ok/.test(text));
+    await red.until('the flash ends well', isDone);
     await page.screenshot({ path: join(PICTURES, 'start-here.png') });
   });
 
@@ -80,7 +84,7 @@ describe('the editor in Chromium', function () {
           RED.nodes.add(node); RED.editor.edit(node);
         })()`);
       }
-      const form = page.locator('.red-ui-tray .dialog-form, .red-ui-tray form').last();
+      const form = page.locator('.red-ui-tray form.form-horizontal:visible').first();
       await form.waitFor();
       // biome-ignore lint/performance/useDomNodeTextContent: only what a person sees counts
       const words = await form.innerText();

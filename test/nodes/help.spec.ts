@@ -76,6 +76,15 @@ describe('the help', () => {
     });
   }
 
+  it('has properties that the editor can lay out: no colon in what is said of them', () => {
+    for (const type of Object.keys(codes)) {
+      const help = readFileSync(new URL(`../../nodes/${type}/locales/en-US/${type}.md`, import.meta.url), 'utf8');
+      for (const line of help.split('\n').filter((text) => text.startsWith(':'))) {
+        assert.match(line, /^: [^:]+ \([^:]+\) : [^:]+$/, type);
+      }
+    }
+  });
+
   it('names every code of the nodes somewhere', () => {
     const all = new Set(Object.values(codes).flat());
     assert.deepEqual(

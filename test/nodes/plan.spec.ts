@@ -137,6 +137,8 @@ describe('keyway-image and keyway-flash-plan', () => {
     for (const [id, [, msg]] of Object.entries(cases)) found[id] = await bench.failure(id, msg);
     assert.deepEqual(found, Object.fromEntries(Object.entries(cases).map(([id, [, , code]]) => [id, code])));
     assert.deepEqual(bench.out.messages, []);
+    const broken = bench.caught.messages.find((msg) => msg.error.code === 'BAD_MANIFEST');
+    assert.match(broken?.error.message, /broken\.json: /);
   });
 
   it('force a guard, and note it', async () => {
