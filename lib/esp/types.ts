@@ -116,7 +116,10 @@ export interface FlashResult {
     readonly wireBytes: number;
     readonly md5?: string;
     readonly verified: boolean;
+    /** How often it was written: more than 1 after a fault that only the MD5 showed. */
     readonly attempts: number;
+    /** Blocks sent again because the chip found their checksum wrong: a measure of the line. */
+    readonly resent: number;
   }[];
   readonly bytes: number;
   readonly wireBytes: number;

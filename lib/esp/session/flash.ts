@@ -90,7 +90,7 @@ async function carryOut(session: ChipSession, plan: FlashPlan, options: FlashOpt
         });
       }
       const wireBytes = session.wireBytes - before;
-      results.push({ action, offset, size, name, wireBytes, verified: true, attempts: 1 });
+      results.push({ action, offset, size, name, wireBytes, verified: true, attempts: 1, resent: 0 });
       continue;
     }
     prepareNext(session, plan.steps[i + 1], signal);
@@ -107,8 +107,8 @@ async function carryOut(session: ChipSession, plan: FlashPlan, options: FlashOpt
       },
     );
     written += size;
-    const { md5, attempts, wireBytes } = result;
-    results.push({ action, offset, size, name, wireBytes, md5, verified: true, attempts });
+    const { md5, attempts, resent, wireBytes } = result;
+    results.push({ action, offset, size, name, wireBytes, md5, verified: true, attempts, resent });
   }
   return results;
 }

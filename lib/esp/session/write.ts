@@ -29,7 +29,10 @@ export interface WriteOptions {
 
 export interface WriteResult {
   readonly md5: string;
+  /** How often the region was written; more than 1 after a fault that only its MD5 showed. */
   readonly attempts: number;
+  /** Blocks sent again because the stub found their checksum wrong: a measure of the line. */
+  readonly resent: number;
   readonly wireBytes: number;
 }
 
@@ -66,15 +69,17 @@ export async function writeRegion(
   const before = channel.wireBytes;
   const md5 = region.md5 ?? toHex(await platform.md5(region.data));
   let mismatches = 0;
+  let resent = 0;
+  const counted: WriteOptions & Counting = { ...options, onResent: () => resent++ };
   for (let attempt = 1; ; attempt++) {
     try {
       for (const piece of piecesOf(region, context.stub)) {
         if (piece.blank) await makeBlank(context, commands, region, piece, attempt > 1, options);
-        else await writePiece(context, commands, region, piece, options);
+        else await writePiece(context, commands, region, piece, counted);
       }
       options.onPhase?.('verify');
       const found = await commands.md5(region.offset, region.data.length, options.signal);
-      if (found === md5) return { md5, attempts: attempt, wireBytes: channel.wireBytes - before };
+      if (found === md5) return { md5, attempts: attempt, resent, wireBytes: channel.wireBytes - before };
       mismatches++;
       if (mismatches > 1 || attempt >= ATTEMPTS) throw mismatch(region, md5, found);
     } catch (error) {
@@ -108,7 +113,7 @@ async function writePiece(
   commands: FlashCommands,
   region: WriteRegion,
   piece: Piece,
-  options: WriteOptions,
+  options: WriteOptions & Counting,
 ): Promise<void> {
   const { signal } = options;
   options.onPhase?.('compress');
@@ -132,7 +137,7 @@ async function writePiece(
     const isLast = sequence + 1 === blocks;
     const followUp = () => ready?.request;
     const send = () => channel.exchange(request, { timeoutMs, signal, followUp });
-    const answer = send().catch((error: unknown) => resend(error, send));
+    const answer = send().catch((error: unknown) => resend(error, send, options.onResent));
     answer.catch(() => undefined);
     pending = yields;
     const done = piece.offset + Math.min(piece.size, counter.total);
@@ -148,6 +153,10 @@ async function writePiece(
   await commands.deflateEnd(pending, signal);
 }
 
+interface Counting {
+  readonly onResent: () => void;
+}
+
 interface PreparedBlock {
   readonly request: PreparedRequest;
   /** Uncompressed bytes. */
@@ -155,10 +164,11 @@ interface PreparedBlock {
 }
 
 /** A block whose checksum was wrong was thrown away by the stub: it alone may be sent again. */
-async function resend(error: unknown, send: () => Promise<unknown>): Promise<void> {
+async function resend(error: unknown, send: () => Promise<unknown>, onResent: () => void): Promise<void> {
   let last = error;
   for (let attempt = 2; attempt <= BLOCK_ATTEMPTS; attempt++) {
     if (!isKeywayError(last, 'CHIP_REFUSED') || last.detail?.status !== STATUS_CHECKSUM) throw last;
+    onResent();
     try {
       await send();
       return;
