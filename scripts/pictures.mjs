@@ -22,7 +22,8 @@ for (const [name, file] of Object.entries(PICTURES)) {
   const browser = await openBrowser(executable);
   await browser.page.goto(red.address);
   await browser.page.locator('.red-ui-flow-node').first().waitFor();
-  await browser.page.evaluate("RED.sidebar.show('debug')");
+  await browser.page.setViewportSize({ width: 1900, height: 800 });
+  await browser.page.evaluate("RED.actions.invoke('core:toggle-palette'); RED.sidebar.show('debug')");
   const injects = await browser.page.evaluate("RED.nodes.filterNodes({ type: 'inject' }).map((node) => node.id)");
   await fetch(`${red.address}/inject/${injects[0]}`, { method: 'POST' });
   await red.until('something ends', () =>

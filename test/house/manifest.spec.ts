@@ -197,6 +197,20 @@ describe('the manifest', () => {
     }
   });
 
+  it('locks the optional packages of every platform (else: node scripts/complete-lockfile.mjs)', () => {
+    interface Locked {
+      optionalDependencies?: Record<string, string>;
+    }
+    const { packages } = readJson<{ packages: Record<string, Locked> }>('package-lock.json');
+    const names = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+    const platform = names.filter((name) => /(linux|darwin|win32)-(x64|arm64)/.test(name));
+    assert.ok(platform.length > 10);
+    assert.deepEqual(
+      platform.filter((name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`))),
+      [],
+    );
+  });
+
   it('exports what the README promises, and not the vault', () => {
     const paths = Object.keys(manifest.exports);
     assert.ok(paths.includes('./lib/esp') && paths.includes('./lib/virtual'));
