@@ -51,6 +51,15 @@ describe('the documents', () => {
     });
   }
 
+  it('SECURITY-CHECKS.md names only tests that exist', () => {
+    const named = [...text('SECURITY-CHECKS.md').matchAll(/`(test\/[^`]+)`/g)].map((match) => match[1] ?? '');
+    assert.ok(named.length >= 6);
+    assert.deepEqual(
+      named.filter((path) => !existsSync(join(root, path))),
+      [],
+    );
+  });
+
   it('name no path of somebody’s machine', () => {
     const pages = filesBelow('docs', (path) => path.endsWith('.md'));
     for (const page of [...pages, 'README.md', 'SECURITY.md']) assert.doesNotMatch(text(page), /\/(root|home)\//, page);

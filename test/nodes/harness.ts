@@ -43,7 +43,7 @@ const registrations = Object.entries({
       register(withTexts(RED, type)),
 );
 
-const CONFIG = new Set(['tab', 'keyway-port', 'keyway-virtual-chip', 'serial-port']);
+const CONFIG = new Set(['tab', 'subflow', 'keyway-port', 'keyway-virtual-chip', 'serial-port']);
 
 /** The helper knows no texts: a node gets those of its locale, as it does in Node-RED. A missing one is an error. */
 function withTexts(RED: Red, type: string): Red {
@@ -110,7 +110,11 @@ export class Bench {
   readonly completed = new Collector();
   readonly statuses = new Collector();
 
-  static async load(nodes: FlowNode[], extra: ((red: Red) => void)[] = []): Promise<Bench> {
+  static async load(
+    nodes: FlowNode[],
+    extra: ((red: Red) => void)[] = [],
+    credentials: Record<string, Record<string, string>> = {},
+  ): Promise<Bench> {
     const made = new Bench();
     const scope = nodes.filter((node) => !CONFIG.has(node.type)).map((node) => node.id);
     const flow: FlowNode[] = [
@@ -135,7 +139,11 @@ export class Bench {
         });
       });
     };
-    await helper.load([collectors, ...registrations, ...extra] as Parameters<typeof helper.load>[0], flow as never);
+    await helper.load(
+      [collectors, ...registrations, ...extra] as Parameters<typeof helper.load>[0],
+      flow as never,
+      credentials,
+    );
     return made;
   }
 

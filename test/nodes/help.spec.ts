@@ -38,11 +38,7 @@ const codes: Record<string, string[]> = {
   'keyway-image': [...everywhere, 'FILE_UNREADABLE', 'BAD_BUILD', 'UNKNOWN_CHIP'],
   'keyway-ports': everywhere,
   'keyway-bench': [...everywhere, 'NO_CHIP', 'BAD_FAULT', 'BAD_MAC'],
-  'keyway-secret': [
-    ...everywhere,
-    'REVEAL_OFF',
-    ...Object.keys(vaultErrors).filter((code) => code !== 'SECRET_MISSING'),
-  ],
+  'keyway-secret': [...everywhere, 'REVEAL_OFF', ...Object.keys(vaultErrors)],
   'keyway-port': [...Object.keys(linkErrors).filter((code) => code !== 'CANCELLED'), 'PORT_NOT_SET'],
   'keyway-virtual-chip': [
     'BAD_MAC',

@@ -3,36 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { parseSize } from '../../nodes/shared/evaluate.ts';
 import { isForeign } from '../../nodes/shared/http.ts';
 import { type Migration, migrate } from '../../nodes/shared/migrate.ts';
-import { progressText, Throttle, type Timing } from '../../nodes/shared/progress.ts';
+import { progressText, Throttle } from '../../nodes/shared/progress.ts';
 import { StatusLine, shorten } from '../../nodes/shared/status.ts';
 import type { RedNode } from '../../nodes/shared/types.ts';
-
-/** Time that stands still until it is moved. */
-class HandTiming implements Timing {
-  #now = 0;
-  #timers: { at: number; callback: () => void }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  setTimeout(callback: () => void, ms: number): unknown {
-    const timer = { at: this.#now + ms, callback };
-    this.#timers.push(timer);
-    return timer;
-  }
-
-  clearTimeout(handle: unknown): void {
-    this.#timers = this.#timers.filter((timer) => timer !== handle);
-  }
-
-  move(ms: number): void {
-    this.#now += ms;
-    const due = this.#timers.filter((timer) => timer.at <= this.#now);
-    this.#timers = this.#timers.filter((timer) => timer.at > this.#now);
-    for (const timer of due) timer.callback();
-  }
-}
+import { HandTiming } from './hand-timing.ts';
 
 const progress = { phase: 'write', done: 43, total: 100, unit: 'B', rate: 92_400, secondsLeft: 1 } as const;
 const types = readdirSync(new URL('../../nodes', import.meta.url)).filter((name) => name.startsWith('keyway-'));
@@ -148,10 +122,9 @@ describe('both halves of each node', () => {
       const config = (await import(`../../nodes/${type}/config.ts`)) as { defaults: Record<string, unknown> };
       const { defaults } = config;
       const editor = readFileSync(new URL(`../../nodes/${type}/${type}.editor.ts`, import.meta.url), 'utf8');
-      const saved = [...editor.matchAll(/^ {4}(\w+): \{ value: (.*?)(?:, type: .*)? \},$/gm)].map(([, key, value]) => [
-        key,
-        JSON.parse((value ?? '').replaceAll("'", '"')),
-      ]);
+      const saved = [...editor.matchAll(/^ {4}(\w+): \{ value: (.*?)(?:, (?:type|validate): .*)? \},$/gm)].map(
+        ([, key, value]) => [key, JSON.parse((value ?? '').replaceAll("'", '"'))],
+      );
       assert.deepEqual(Object.fromEntries(saved), defaults);
       assert.deepEqual(migrate({}, defaults), defaults);
       const form = readFileSync(new URL(`../../nodes/${type}/${type}.editor.html`, import.meta.url), 'utf8');

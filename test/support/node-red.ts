@@ -26,7 +26,25 @@ export interface StatusEntry {
   readonly shape: string;
 }
 
+export interface Installation {
+  /** The Node that runs it. */
+  readonly node: string;
+  /** Folder of the package node-red. */
+  readonly nodeRed: string;
+  readonly userDir: string;
+  /** Whether the user folder goes when Node-RED stops. */
+  readonly temporary: boolean;
+}
+
 const root = resolve(import.meta.dirname, '..', '..');
+
+/** This Node, the Node-RED of the checkout, and a new user folder in which the checkout is an installed package. */
+function checkout(): Installation {
+  const userDir = mkdtempSync(join(tmpdir(), 'keyway-red-'));
+  mkdirSync(join(userDir, 'node_modules', '@keyway'), { recursive: true });
+  symlinkSync(root, join(userDir, 'node_modules', '@keyway', 'node-red-provisioning'), 'dir');
+  return { node: process.execPath, nodeRed: join(root, 'node_modules', 'node-red'), userDir, temporary: true };
+}
 
 /** A real Node-RED in a process of its own, with the checkout installed as a package, watched through its comms. */
 export class NodeRed {
@@ -37,25 +55,25 @@ export class NodeRed {
   readonly frames: string[] = [];
   log = '';
   readonly #child: ChildProcess;
-  readonly #userDir: string;
+  readonly #installation: Installation;
   #socket: WebSocket | undefined;
   #flow: FlowNode[] = [];
   readonly #waiters = new Set<() => void>();
 
-  private constructor(child: ChildProcess, userDir: string, address: string) {
+  private constructor(child: ChildProcess, installation: Installation, address: string) {
     this.#child = child;
-    this.#userDir = userDir;
+    this.#installation = installation;
     this.address = address;
   }
 
-  static async start(env: Record<string, string> = {}): Promise<NodeRed> {
-    const userDir = mkdtempSync(join(tmpdir(), 'keyway-red-'));
+  /** Starts Node-RED with the checkout as a package, or another installation of both. */
+  static async start(env: Record<string, string> = {}, installation: Installation = checkout()): Promise<NodeRed> {
+    const { userDir } = installation;
     const port = await freePort();
-    mkdirSync(join(userDir, 'node_modules', '@keyway'), { recursive: true });
-    symlinkSync(root, join(userDir, 'node_modules', '@keyway', 'node-red-provisioning'), 'dir');
     const settings = {
       uiHost: '127.0.0.1',
       uiPort: port,
+      flowFile: 'flows.json',
       credentialSecret: randomBytes(16).toString('hex'),
       telemetry: { enabled: false, updateNotification: false },
       debugMaxLength: 200000,
@@ -63,12 +81,12 @@ export class NodeRed {
       editorTheme: { tours: false, projects: { enabled: false }, palette: { catalogues: [] } },
     };
     writeFileSync(join(userDir, 'settings.cjs'), `module.exports = ${JSON.stringify(settings)};`);
-    const args = [join(root, 'node_modules', 'node-red', 'red.js'), '-u', userDir, '-s', join(userDir, 'settings.cjs')];
-    const child = spawn(process.execPath, args, {
+    const args = [join(installation.nodeRed, 'red.js'), '-u', userDir, '-s', join(userDir, 'settings.cjs')];
+    const child = spawn(installation.node, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env, NODE_V8_COVERAGE: '' },
     });
-    const red = new NodeRed(child, userDir, `http://127.0.0.1:${port}`);
+    const red = new NodeRed(child, installation, `http://127.0.0.1:${port}`);
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         red.log += chunk.toString();
@@ -84,8 +102,7 @@ export class NodeRed {
   /** Replaces all flows. Forgets what was seen before. */
   async deploy(flow: FlowNode[]): Promise<void> {
     this.#flow = flow;
-    this.debug.length = 0;
-    this.statuses.length = 0;
+    this.forget();
     const starts = () => this.log.split('Started flows').length;
     const before = starts();
     const answer = await fetch(`${this.address}/flows`, {
@@ -95,6 +112,12 @@ export class NodeRed {
     });
     if (!answer.ok) throw new Error(`deploying answered ${answer.status}: ${await answer.text()}`);
     await this.until('the flows are started', () => starts() > before);
+  }
+
+  /** Forgets what was shown so far. */
+  forget(): void {
+    this.debug.length = 0;
+    this.statuses.length = 0;
   }
 
   /** Presses the button of the inject node of that name. */
@@ -152,7 +175,7 @@ export class NodeRed {
       this.#child.kill('SIGTERM');
       await ended;
     }
-    rmSync(this.#userDir, { recursive: true, force: true });
+    if (this.#installation.temporary) rmSync(this.#installation.userDir, { recursive: true, force: true });
   }
 
   async #listen(): Promise<void> {

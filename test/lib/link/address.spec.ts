@@ -17,7 +17,7 @@ describe('link addresses', () => {
 
   for (const text of ['', 'ttyUSB0', 'virtual:', 'tcp://host', 'tcp://host:0', 'tcp://host:65536', 'http://host:80']) {
     it(`refuses "${text}"`, () =>
-      assert.throws(() => parseAddress(text), { code: 'BAD_ADDRESS', detail: { address: text } }));
+      assert.throws(() => parseAddress(text), { code: 'BAD_ADDRESS', detail: { field: 'address', value: text } }));
   }
 
   it('knows what is this machine', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { buildImage } from '../../../../lib/esp/formats/build-image.ts';
-import { describePlan, planFlash } from '../../../../lib/esp/plan/index.ts';
+import { planFlash } from '../../../../lib/esp/plan/index.ts';
 import { flash } from '../../../../lib/esp/session/index.ts';
-import type { FlashPlan, ImageSet } from '../../../../lib/esp/types.ts';
+import type { ImageSet } from '../../../../lib/esp/types.ts';
 import type { VirtualChipOptions } from '../../../../lib/virtual/index.ts';
 import { app, bootloader, bytes, imageSet, region, wholeSet } from '../plan/sets.ts';
 import { changed, chipOnCable, clearBench, connecting, platform } from './bench.ts';
@@ -11,7 +11,6 @@ import { refused } from './refused.ts';
 interface Case {
   code: string;
   set?: ImageSet;
-  plan?: (plan: FlashPlan) => FlashPlan;
   chip?: Partial<VirtualChipOptions>;
   kind?: 'serial';
   says?: RegExp;
@@ -50,23 +49,19 @@ const cases: Record<string, Case> = {
   'secure boot': { code: 'SECURE_BOOT', chip: { security: { secureBoot: true } } },
   'flash encryption': { code: 'FLASH_ENCRYPTION', chip: { security: { flashCryptCount: 1 } } },
   'secure download mode': { code: 'SECURE_DOWNLOAD', chip: { security: { secureDownload: true } } },
-  'a plan without its bytes': { code: 'PLAN_WITHOUT_BYTES', plan: describePlan },
 };
 
 describe('guards before the first write', () => {
   afterEach(clearBench);
 
-  for (const [
-    name,
-    { code, set = wholeSet(), plan: change = (plan: FlashPlan) => plan, chip: options, kind, says },
-  ] of Object.entries(cases)) {
+  for (const [name, { code, set = wholeSet(), chip: options, kind, says }] of Object.entries(cases)) {
     it(`${code}: ${name}; the chip stays as it was and starts its firmware again`, async () => {
       const { chip, link } = chipOnCable(options);
       const port = kind === undefined ? link : changed(link, { info: { ...link.info, kind } });
       const before = chip.flash.slice();
       const modes: string[] = [];
       chip.on('boot', ({ mode }) => modes.push(mode));
-      const plan = change(await planFlash(set, { platform }));
+      const plan = await planFlash(set, { platform });
       const error = await refused(code, flash(port, plan, connecting));
       if (says !== undefined) assert.match(error.message, says);
       assert.ok(error.hint);
