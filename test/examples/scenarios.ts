@@ -20,7 +20,7 @@ export const scenarios: Record<string, Scenario> = {
     // Pull while it works; the flow is told, and after plugging in it works again.
     red.forget();
     await red.press('Flash it');
-    await red.status('flash bench-1', (status) => status.text.includes('%'));
+    await red.status('flash bench-1', (status) => status.text === 'connecting');
     await red.press('Pull the cable');
     await red.shown('the cable went');
     await red.press('Plug it in');
