@@ -25,10 +25,13 @@ for (const [name, file] of Object.entries(PICTURES)) {
   await browser.page.setViewportSize({ width: 1900, height: 800 });
   await browser.page.evaluate("RED.actions.invoke('core:toggle-palette'); RED.sidebar.show('debug')");
   const injects = await browser.page.evaluate("RED.nodes.filterNodes({ type: 'inject' }).map((node) => node.id)");
+  if (name === 'borrowed-port') await red.status('gateway log', ({ text }) => text.endsWith('.connected'));
   await fetch(`${red.address}/inject/${injects[0]}`, { method: 'POST' });
   await red.until('something ends', () =>
     red.statuses.some((status) => status.fill === 'green' && status.shape === 'dot'),
   );
+  if (name === 'borrowed-port')
+    await red.until('the loan ends', () => red.debug.some(({ name: shown }) => shown.startsWith('flashed')));
   await browser.page.waitForTimeout(1500); // boot logs come in; only for the picture
   await browser.page.screenshot({ path: join('docs', 'pictures', `${name}.png`) });
   await browser.close();

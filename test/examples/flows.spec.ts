@@ -19,7 +19,6 @@ describe('the example flows, in a real Node-RED', function () {
     scratch = mkdtempSync(join(tmpdir(), 'keyway-examples-'));
     red = await NodeRed.start({
       KEYWAY_LINE: 'free',
-      KEYWAY_PTY: join(scratch, 'serial-1'),
       KEYWAY_DEMO_DIR: join(scratch, 'download'),
     });
   });
@@ -38,7 +37,9 @@ describe('the example flows, in a real Node-RED', function () {
         console.log('      left out: neither socat nor python3 on this machine');
         this.skip();
       }
-      await red.deploy(readJson<FlowNode[]>(FOLDER + file));
+      // The one path that the examples fix: elsewhere here, so that a running bench of yours keeps its own.
+      const flow = JSON.stringify(readJson<FlowNode[]>(FOLDER + file));
+      await red.deploy(JSON.parse(flow.replaceAll('/tmp/keyway-serial-1', join(scratch, 'serial-1'))) as FlowNode[]);
       await scenarios[file]?.(red);
     });
   }
