@@ -32,8 +32,23 @@ export function typed(field: string, types: (string | TypedInputType)[], placeho
   return input;
 }
 
+/** Gives an open dialog its looks: words of help below their field, checkboxes beside their words, options folded. */
+export function layOut(optionsHeading: string): void {
+  $('.keyway-hint').css({
+    margin: '-8px 0 12px 105px',
+    color: 'var(--red-ui-secondary-text-color)',
+    'font-size': '90%',
+  });
+  $('.keyway-beside').css('width', 'auto').prev(':checkbox').css({
+    width: 'auto',
+    margin: '0 6px 0 0',
+    'vertical-align': 'baseline',
+  });
+  foldOptions(optionsHeading);
+}
+
 /** Folds `.keyway-options` away under a heading; it opens by a click or the keyboard. */
-export function foldOptions(heading: string): void {
+function foldOptions(heading: string): void {
   $('.keyway-options').each(function () {
     const body = $(this);
     if (body.prev('.keyway-fold').length > 0) return;
@@ -68,11 +83,6 @@ export function showFor(select: JQuery, values: string[], chosen: () => string):
 /** The value of a typed list of choices, or "elsewhere" when it comes with the message. */
 export function chosenIn(input: JQuery): string {
   return input.typedInput('type') === 'op' ? input.typedInput('value') : 'elsewhere';
-}
-
-/** Whether a text reads as the number fields read it: decimal, 0x…, or with K or M. */
-export function isSize(text: unknown): boolean {
-  return text === '' || text === undefined || /^(0x[0-9a-f]+|\d+\s*([km]?(i?b)?))$/i.test(String(text).trim());
 }
 
 /** `a`, `b` for a list of choices whose labels are `<prefix>.<value>` in the node's locale. */

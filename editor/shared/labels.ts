@@ -5,6 +5,13 @@ export function labelFor(node: EditorNode, words: string): string {
   return port ? `${words} @ ${nameOf(port)}` : words;
 }
 
+/** The family of the virtual chip that a port leads to, for a label; nothing where only looking would tell. */
+export function chipBehind(port: unknown): string {
+  const node = RED.nodes.node(String(port));
+  const chip = node?.kind === 'virtual' ? RED.nodes.node(String(node.chip)) : undefined;
+  return chip ? chip._(`keyway-virtual-chip.model.${String(chip.model)}`) : '';
+}
+
 /** A config node's label as its own definition makes it. */
 export function nameOf(node: EditorNode): string {
   const label = RED.nodes.getType(node.type)?.label;

@@ -18,6 +18,7 @@ export class KeywayError extends Error {
   }
 }
 
+/** What an error may carry beside its code and message. */
 export interface KeywayErrorOptions {
   hint?: string;
   cause?: unknown;

@@ -2,6 +2,7 @@ import pako from 'pako';
 import { md5, sha256 } from './digest.ts';
 import { fail } from './errors.ts';
 
+/** How to compress. */
 export interface DeflateRequest {
   /** Ends the wait with CANCELLED. */
   readonly signal?: AbortSignal | undefined;

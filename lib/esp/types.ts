@@ -20,6 +20,7 @@ export interface ChipFacts {
   readonly bootloaderOffset: number;
 }
 
+/** What is burnt into the security efuses. */
 export interface ChipSecurity {
   readonly secureBoot: boolean;
   /** Flash encryption is on (an odd number of bits in the efuse counter). */
@@ -30,6 +31,7 @@ export interface ChipSecurity {
   readonly flashCryptCount: number | null;
 }
 
+/** What the bytes of a region are. */
 export type RegionKind = 'bootloader' | 'partition-table' | 'otadata' | 'app' | 'nvs' | 'data' | 'merged';
 
 /** Bytes that belong at an offset of the flash. */
@@ -41,6 +43,7 @@ export interface Region {
   readonly kind: RegionKind;
 }
 
+/** A range to erase. */
 export interface EraseRange {
   /** Multiples of 4096. */
   readonly offset: number;
@@ -59,6 +62,7 @@ export interface ImageSet {
   readonly erase: readonly EraseRange[];
 }
 
+/** One thing to do to the flash. */
 export interface PlanStep {
   readonly action: 'erase' | 'write';
   readonly offset: number;
@@ -74,6 +78,7 @@ export interface PlanStep {
   readonly data?: Uint8Array;
 }
 
+/** What is to be done to a flash, in order; made by `planFlash`. */
 export interface FlashPlan {
   readonly name: string;
   readonly version?: string;
@@ -90,6 +95,7 @@ export interface FlashPlan {
   readonly force: readonly string[];
 }
 
+/** What an operation is at. */
 export type FlashPhase = 'connect' | 'detect' | 'stub' | 'compress' | 'erase' | 'write' | 'verify' | 'read' | 'reset';
 
 /** Progress of a long operation, as DESIGN §6 has it. */
@@ -105,6 +111,7 @@ export interface Progress {
   readonly item?: string;
 }
 
+/** What was done, and how it went. */
 export interface FlashResult {
   readonly chip: ChipFacts;
   readonly steps: readonly {

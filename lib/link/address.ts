@@ -22,7 +22,7 @@ export function parseAddress(text: string): LinkAddress {
   }
   throw fail('BAD_ADDRESS', `"${text}" is no port address.`, {
     hint: 'Write a device path (/dev/ttyUSB0, COM3), rfc2217://host:port, tcp://host:port or virtual:name.',
-    detail: { address: text },
+    detail: { field: 'address', value: text },
   });
 }
 

@@ -18,6 +18,7 @@ export interface SerialPortConfig {
   emit(event: 'start'): unknown;
 }
 
+/** How to open the borrowed port, and how patiently. */
 export interface BorrowOptions extends OpenOptions {
   /** How long to wait for the other package to let go of the port, which it does not announce. Default 3000 ms. */
   releaseWithinMs?: number;
@@ -42,7 +43,7 @@ export async function borrowSerialPort<T>(
       hint:
         'Stop the port with a serial control node (payload {"enabled": false}) before, and start it again after; ' +
         'or update node-red-node-serialport.',
-      detail: { address: path },
+      detail: { field: 'address', value: path },
     });
   }
   // A port that is taken by a node of ours is not taken away from its owner.

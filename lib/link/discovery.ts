@@ -17,11 +17,13 @@ export interface PortInfo {
   readonly heldBy?: string;
 }
 
+/** A port that came or went. */
 export interface PortEvent {
   readonly type: 'plugged' | 'unplugged';
   readonly port: PortInfo;
 }
 
+/** How to watch, and what is known already. */
 export interface WatchOptions {
   /** How often local serial ports are looked at, in ms; virtual ports report at once. Default 1000. */
   intervalMs?: number;

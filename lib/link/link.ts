@@ -36,6 +36,7 @@ export interface Link {
   close(): Promise<void>;
 }
 
+/** The two lines a host sets: on most boards they reset the chip. */
 export interface ControlLines {
   /** Data terminal ready; true = asserted (low on the wire). */
   readonly dtr: boolean;
@@ -43,8 +44,10 @@ export interface ControlLines {
   readonly rts: boolean;
 }
 
+/** By which way a link reaches its device. */
 export type LinkKind = 'serial' | 'rfc2217' | 'tcp' | 'virtual';
 
+/** What a link is and what it can do. Fixed for its life. */
 export interface LinkInfo {
   /** What was opened, in the canonical spelling of `formatAddress`. */
   readonly address: string;
@@ -61,6 +64,7 @@ export interface LinkInfo {
   readonly usb?: UsbIdentity;
 }
 
+/** What USB says of an adapter. */
 export interface UsbIdentity {
   /** Four lower-case hex digits. */
   readonly vendorId: string;
@@ -70,6 +74,7 @@ export interface UsbIdentity {
   readonly product?: string;
 }
 
+/** How to open a port. */
 export interface OpenOptions {
   /** Default 115200. */
   baudRate?: number;

@@ -33,7 +33,9 @@ const watchers = new Set<() => void>();
 /** Plugs a virtual port in; returns the way to take it out again. @throws PORT_BUSY when the name is taken. */
 export function plugMemoryPort(port: MemoryPort): () => void {
   if (ports.has(port.name)) {
-    throw fail('PORT_BUSY', `The virtual port "${port.name}" exists already.`, { detail: { name: port.name } });
+    throw fail('PORT_BUSY', `The virtual port "${port.name}" exists already.`, {
+      detail: { field: 'name', value: port.name },
+    });
   }
   ports.set(port.name, port);
   notify();
@@ -44,10 +46,12 @@ export function plugMemoryPort(port: MemoryPort): () => void {
   };
 }
 
+/** The virtual port of that name, if it is plugged in. */
 export function findMemoryPort(name: string): MemoryPort | undefined {
   return ports.get(name);
 }
 
+/** All virtual ports that are plugged in. */
 export function listMemoryPorts(): MemoryPort[] {
   return [...ports.values()];
 }

@@ -64,7 +64,7 @@ function openVirtual(name: string, request: OpenRequest): Link {
     const there = listMemoryPorts().map((known) => `virtual:${known.name}`);
     throw fail('PORT_NOT_FOUND', `There is no virtual port "${name}".`, {
       hint: there.length === 0 ? 'No virtual port is plugged in.' : `Plugged in: ${there.join(', ')}.`,
-      detail: { address: request.address, available: there },
+      detail: { field: 'address', value: request.address, available: there },
     });
   }
   const { host, device } = createMemoryPair({

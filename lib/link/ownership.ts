@@ -20,7 +20,7 @@ export function claimPort(address: string, owner: string): Release {
   if (holder !== undefined) {
     throw fail('PORT_BUSY', `The port ${address} is held by ${holder.owner}.`, {
       hint: 'Wait until it is released, or choose another port.',
-      detail: { address, heldBy: holder.owner },
+      detail: { field: 'address', value: address, heldBy: holder.owner },
     });
   }
   const entry = { owner };

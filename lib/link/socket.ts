@@ -65,7 +65,7 @@ function reasonOf(error: Error): string {
 export function unreachable(request: OpenRequest, reason: string, cause?: unknown): Error {
   return fail('PORT_UNREACHABLE', `The port server at ${request.address} ${reason}.`, {
     hint: 'Check host and port, and that the port server runs and serves nobody else.',
-    detail: { address: request.address },
+    detail: { field: 'address', value: request.address },
     ...(cause === undefined ? {} : { cause }),
   });
 }

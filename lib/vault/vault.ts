@@ -16,6 +16,7 @@ export interface HandleTerms {
   label?: string;
 }
 
+/** Who wants the bytes of a handle, and what for. */
 export interface LeaseRequest {
   /** The type of the node that asks. */
   nodeType: string;

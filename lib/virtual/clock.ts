@@ -47,6 +47,7 @@ class RealClock implements Clock {
   }
 }
 
+/** The computer's own time. */
 export const realClock: Clock = new RealClock();
 
 interface Due {

@@ -9,7 +9,6 @@ export const virtualErrors = {
   BAD_ARGUMENT: 'an argument of the command cannot be used',
   FLASH_FILE: 'the flash file cannot be read or written, or is larger than the flash',
   SOCKET_NAME_TAKEN: 'a socket of that name is on the bench already',
-  SOCKET_EMPTY: 'no chip sits in the socket',
   SOCKET_OCCUPIED: 'a chip sits in the socket already',
   LISTEN_FAILED: 'the address cannot be listened on',
   PTY_HELPER_MISSING: 'a pseudo-terminal needs socat or python3, and neither is installed',

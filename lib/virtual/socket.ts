@@ -58,7 +58,7 @@ export class VirtualSocket {
     if (this.#chip !== undefined) {
       throw fail('SOCKET_OCCUPIED', `A chip sits in socket "${this.name}" already (${this.#chip.mac}).`, {
         hint: 'Take it out first.',
-        detail: { name: this.name, mac: this.#chip.mac },
+        detail: { field: 'name', value: this.name, mac: this.#chip.mac },
       });
     }
     this.#chip = chip;
@@ -109,7 +109,7 @@ export class VirtualSocket {
     if (this.#end !== undefined) {
       throw new KeywayError('PORT_BUSY', `The cable of socket "${this.name}" is held by another host.`, {
         hint: 'Close the other connection to this chip first.',
-        detail: { name: this.name },
+        detail: { field: 'name', value: this.name },
       });
     }
     this.#end = end;
@@ -137,10 +137,12 @@ export class VirtualSocket {
   }
 }
 
+/** The socket of that name, if it is on the bench. */
 export function findSocket(name: string): VirtualSocket | undefined {
   return sockets.get(name);
 }
 
+/** All sockets of the bench, in the order they came. */
 export function listSockets(): VirtualSocket[] {
   return [...sockets.values()];
 }

@@ -1,4 +1,4 @@
-import { choices, chosenIn, foldOptions, NUMBER, oneOf, showFor, TEXT, typed } from '../../editor/shared/form.ts';
+import { choices, chosenIn, layOut, NUMBER, oneOf, showFor, TEXT, typed } from '../../editor/shared/form.ts';
 import { labelFor, nameOf, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
@@ -37,8 +37,8 @@ RED.nodes.registerType('keyway-bench', {
   labelStyle: function () {
     return styleOf(this);
   },
-  outputLabels: function (index) {
-    return this._(`keyway-bench.output.${['result'][index] ?? 'result'}`);
+  outputLabels: function () {
+    return this._('keyway-bench.output.result');
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
@@ -48,6 +48,6 @@ RED.nodes.registerType('keyway-bench', {
     typed('fault', oneOf(choices(this, 'keyway-bench.fault', [...faults])));
     typed('at', NUMBER);
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
 });

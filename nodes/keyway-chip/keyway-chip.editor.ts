@@ -2,7 +2,7 @@ import {
   choices,
   chosenIn,
   fillSelect,
-  foldOptions,
+  layOut,
   NUMBER,
   oneOf,
   SIZE,
@@ -50,7 +50,7 @@ RED.nodes.registerType('keyway-chip', {
     return styleOf(this);
   },
   outputLabels: function (index) {
-    return this._(`keyway-chip.output.${['result', 'progress'][index] ?? 'result'}`);
+    return this._(`keyway-chip.output.${['result', 'progress'][index]}`);
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
@@ -63,6 +63,6 @@ RED.nodes.registerType('keyway-chip', {
     const whole = $('#node-input-whole');
     whole.on('change', () => $('.keyway-range').toggle(!whole.is(':checked'))).trigger('change');
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
 });

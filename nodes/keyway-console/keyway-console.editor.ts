@@ -1,4 +1,4 @@
-import { choices, fillSelect, foldOptions, NUMBER, typed } from '../../editor/shared/form.ts';
+import { choices, fillSelect, layOut, NUMBER, typed } from '../../editor/shared/form.ts';
 import { labelFor, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
@@ -31,8 +31,8 @@ RED.nodes.registerType('keyway-console', {
   labelStyle: function () {
     return styleOf(this);
   },
-  outputLabels: function (index) {
-    return this._(`keyway-console.output.${['line'][index] ?? 'result'}`);
+  outputLabels: function () {
+    return this._('keyway-console.output.line');
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
@@ -40,6 +40,6 @@ RED.nodes.registerType('keyway-console', {
     fillSelect('#node-input-listen', choices(this, 'keyway-console.listen', [...listens]), this.listen);
     typed('baudRate', NUMBER, this._('keyway-console.placeholder.baudRate'));
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
 });

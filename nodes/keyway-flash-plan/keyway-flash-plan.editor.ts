@@ -1,15 +1,5 @@
 import { filesIn, fileTable } from '../../editor/shared/file-table.ts';
-import {
-  choices,
-  fillSelect,
-  foldOptions,
-  NUMBER,
-  SIZE,
-  SWITCH,
-  showFor,
-  TEXT,
-  typed,
-} from '../../editor/shared/form.ts';
+import { choices, fillSelect, layOut, NUMBER, SIZE, SWITCH, showFor, TEXT, typed } from '../../editor/shared/form.ts';
 import { labelFor, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
@@ -51,8 +41,8 @@ RED.nodes.registerType('keyway-flash-plan', {
   labelStyle: function () {
     return styleOf(this);
   },
-  outputLabels: function (index) {
-    return this._(`keyway-flash-plan.output.${['result'][index] ?? 'result'}`);
+  outputLabels: function () {
+    return this._('keyway-flash-plan.output.result');
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
@@ -77,7 +67,7 @@ RED.nodes.registerType('keyway-flash-plan', {
       offset: this._('keyway-flash-plan.placeholder.offset'),
     });
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
   oneditsave: function () {
     this.files = filesIn($('#keyway-flash-plan-files'));

@@ -1,5 +1,5 @@
-import { choices, fillSelect, foldOptions, NUMBER, TEXT, typed } from '../../editor/shared/form.ts';
-import { labelFor, styleOf } from '../../editor/shared/labels.ts';
+import { choices, fillSelect, layOut, NUMBER, TEXT, typed } from '../../editor/shared/form.ts';
+import { chipBehind, labelFor, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
 import { defaults, entries } from './config.ts';
@@ -34,13 +34,13 @@ RED.nodes.registerType('keyway-flash', {
     return this._('keyway-flash.palette');
   },
   label: function () {
-    return labelFor(this, this._('keyway-flash.words'));
+    return labelFor(this, `${this._('keyway-flash.words')} ${chipBehind(this.port)}`.trim());
   },
   labelStyle: function () {
     return styleOf(this);
   },
   outputLabels: function (index) {
-    return this._(`keyway-flash.output.${['result', 'progress'][index] ?? 'result'}`);
+    return this._(`keyway-flash.output.${['result', 'progress'][index]}`);
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
@@ -52,6 +52,6 @@ RED.nodes.registerType('keyway-flash', {
     typed('attempts', NUMBER);
     fillSelect('#node-input-whenBusy', choices(this, 'keyway.whenBusy', ['queue', 'refuse']), this.whenBusy);
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
 });

@@ -1,26 +1,36 @@
-import type { FlashPlan, PlanStep } from '../../lib/esp/index.ts';
+import { checkPlan, type FlashPlan, type PlanStep } from '../../lib/esp/index.ts';
 import { fail } from '../shared/errors.ts';
 
-/** The plan that a field holds, looked at before any port is opened. @throws NO_PLAN, PLAN_WITHOUT_BYTES */
+/**
+ * The plan that a field holds, looked at before any port is opened.
+ * @throws NO_PLAN, PLAN_WITHOUT_BYTES, EMPTY_PLAN, BAD_OFFSET, BAD_SIZE
+ */
 export function planIn(value: unknown): FlashPlan {
   const plan = value as Partial<FlashPlan> | undefined | null;
-  if (typeof plan !== 'object' || plan === null || !Array.isArray(plan.steps)) {
+  if (typeof plan !== 'object' || plan === null || !Array.isArray(plan.steps) || !plan.steps.every(isStep)) {
     throw fail('NO_PLAN', 'There is no flash plan in the message.', {
       hint: 'Put a flash plan node in front, or point the Plan field at where the plan is.',
       detail: { field: 'plan' },
     });
   }
-  const steps = plan.steps as PlanStep[];
-  const bare = steps.find((step) => step.action === 'write' && !(step.data instanceof Uint8Array));
-  if (bare === undefined) return plan as FlashPlan;
-  throw fail(
-    'PLAN_WITHOUT_BYTES',
-    `The plan says what goes to 0x${Number(bare.offset).toString(16)}, but not the bytes.`,
-    {
-      hint: 'It is a dry run, or went through JSON: switch dry run off in the flash plan node and wire it straight here.',
-      detail: { field: 'plan', step: bare.name },
-    },
-  );
+  const bare = plan.steps.find((step) => step.action === 'write' && !(step.data instanceof Uint8Array));
+  if (bare !== undefined) {
+    throw fail(
+      'PLAN_WITHOUT_BYTES',
+      `The plan says what goes to 0x${Number(bare.offset).toString(16)}, but not the bytes.`,
+      {
+        hint: 'It is a dry run, or went through JSON: switch dry run off in the flash plan node and wire it straight here.',
+        detail: { field: 'plan', step: bare.name },
+      },
+    );
+  }
+  checkPlan(plan as FlashPlan);
+  return plan as FlashPlan;
+}
+
+function isStep(step: unknown): step is PlanStep {
+  const { action } = (step ?? {}) as Partial<PlanStep>;
+  return action === 'write' || action === 'erase';
 }
 
 /** A MAC in any spelling as lower-case hex with colons. @throws BAD_FIELD */

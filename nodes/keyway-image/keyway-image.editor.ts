@@ -2,7 +2,7 @@ import {
   choices,
   chosenIn,
   fillSelect,
-  foldOptions,
+  layOut,
   NUMBER,
   oneOf,
   SIZE,
@@ -51,8 +51,8 @@ RED.nodes.registerType('keyway-image', {
   labelStyle: function () {
     return styleOf(this);
   },
-  outputLabels: function (index) {
-    return this._(`keyway-image.output.${['result'][index] ?? 'result'}`);
+  outputLabels: function () {
+    return this._('keyway-image.output.result');
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
@@ -65,6 +65,6 @@ RED.nodes.registerType('keyway-image', {
     typed('imageVersion', TEXT);
     typed('size', SIZE, this._('keyway-image.placeholder.size'));
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
 });

@@ -1,4 +1,5 @@
-import { choices, fillSelect, foldOptions, showFor } from '../../editor/shared/form.ts';
+import { choices, fillSelect, layOut, showFor } from '../../editor/shared/form.ts';
+import { nameOf } from '../../editor/shared/labels.ts';
 import { offerPorts, testButton } from '../../editor/shared/port-dialog.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
@@ -19,7 +20,10 @@ RED.nodes.registerType('keyway-port', {
     return this._('keyway-port.palette');
   },
   label: function () {
-    return this.name || String(this.address || this._('keyway-port.unnamed'));
+    const where: Record<string, unknown> = { virtual: this.chip, 'serial-port': this.serial };
+    const target = RED.nodes.node(String(where[String(this.kind)] ?? ''));
+    const place = target ? nameOf(target) : this.kind === 'address' ? this.address : '';
+    return String(this.name || place || this._('keyway-port.unnamed'));
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
@@ -28,6 +32,6 @@ RED.nodes.registerType('keyway-port', {
     showFor(kind, [...kinds], () => String(kind.val()));
     offerPorts($('#node-config-input-address'));
     testButton(this);
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
 });

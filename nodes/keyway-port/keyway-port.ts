@@ -15,18 +15,17 @@ type Where = Pick<PortNodeConfig, 'kind' | 'address' | 'chip' | 'serial' | 'name
 
 /** How long the Test button looks for a chip. */
 const TEST_MS = 20_000;
+/** The rate at which ESP-IDF prints unless it is told otherwise. */
+const CONSOLE_BAUD = 115_200;
 
 export default function register(RED: Red): void {
   function PortNode(this: RedNode, saved: PortNodeConfig): void {
     RED.nodes.createNode(this, saved);
     const config = migrate(saved, defaults) as PortNodeConfig;
-    const parsed = parseSize(config.baudRate);
-    const baudRate = Number.isInteger(parsed) && parsed > 0 ? parsed : 115200;
     const undeploy = deployPort({
       id: this.id,
       name: config.name || config.address,
-      baudRate,
-      target: () => targetOf(RED, config, baudRate),
+      target: () => targetOf(RED, config, baudOf(config)),
     });
     this.on('close', () => undeploy());
   }
@@ -60,6 +59,18 @@ function targetOf(RED: Red, config: Where, baudRate: number): PortTarget {
   }
 }
 
+/** The rate of the chip's console; 115200 when blank. @throws BAD_FIELD */
+function baudOf({ name, baudRate: saved }: PortNodeConfig): number {
+  const baudRate = String(saved).trim();
+  if (baudRate === '') return CONSOLE_BAUD;
+  const baud = parseSize(baudRate);
+  if (Number.isInteger(baud) && baud > 0) return baud;
+  throw fail('BAD_FIELD', `The port "${name}" has the baud rate "${baudRate}", which is no whole positive number.`, {
+    hint: 'Open the port node and correct it: usually it is 115200.',
+    detail: { field: 'baudRate', value: baudRate },
+  });
+}
+
 function notSet(config: Where, field: string, why: string): Error {
   return fail('PORT_NOT_SET', `The port "${config.name}" leads nowhere: ${why}.`, {
     hint: 'Open the port node, choose where it leads, and deploy.',
@@ -74,7 +85,11 @@ async function testPort(RED: Red, ask: Ask): Promise<unknown> {
   const kind = kinds.find((known) => known === body.kind) ?? 'address';
   const where: Where = { name: '', kind, address: text('address'), chip: text('chip'), serial: text('serial') };
   const signal = AbortSignal.timeout(TEST_MS);
-  const lease = await acquirePort(targetOf(RED, where, 115200), { owner: 'the Test button', wait: false, signal });
+  const lease = await acquirePort(targetOf(RED, where, CONSOLE_BAUD), {
+    owner: 'the Test button',
+    wait: false,
+    signal,
+  });
   try {
     const session = await connectChip(lease.link, { platform: nodePlatform, signal, attempts: 3 });
     try {

@@ -1,4 +1,4 @@
-import { choices, fillSelect, foldOptions, NUMBER, TEXT, typed } from '../../editor/shared/form.ts';
+import { choices, fillSelect, layOut, NUMBER, TEXT, typed } from '../../editor/shared/form.ts';
 import { labelFor, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
@@ -30,13 +30,13 @@ RED.nodes.registerType('keyway-ports', {
     return styleOf(this);
   },
   outputLabels: function (index) {
-    return this._(`keyway-ports.output.${['list', 'plugged', 'unplugged'][index] ?? 'result'}`);
+    return this._(`keyway-ports.output.${['list', 'plugged', 'unplugged'][index]}`);
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
     fillSelect('#node-input-only', choices(this, 'keyway-ports.only', [...onlys]), this.only);
     typed('match', TEXT, this._('keyway-ports.placeholder.match'));
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
 });

@@ -2,10 +2,16 @@ import type { JobConfig } from '../shared/saved.ts';
 
 export const operations = ['store', 'reveal'] as const;
 
+/** Where a secret that is put away comes from. */
+export const sources = ['msg', 'env', 'stored'] as const;
+
 export const kinds = ['secret', 'wifi-password', 'token', 'api-key', 'private-key'] as const;
 
 export interface SecretConfig extends JobConfig {
   operation: (typeof operations)[number];
+  source: (typeof sources)[number];
+  /** Name of the environment variable, for the source env. Never the secret itself. */
+  variable: string;
   /** The message property that is replaced: value by handle, or handle by value. */
   property: string;
   propertyType: string;
@@ -24,6 +30,8 @@ export interface SecretConfig extends JobConfig {
 export const defaults = {
   name: '',
   operation: 'store',
+  source: 'msg',
+  variable: '',
   property: 'payload',
   propertyType: 'msg',
   kind: 'secret',
@@ -37,3 +45,6 @@ export const defaults = {
   timeoutType: 'num',
   version: 1,
 } satisfies Partial<SecretConfig>;
+
+/** What names of environment variables look like; one with a reference to another variable is none. */
+export const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;

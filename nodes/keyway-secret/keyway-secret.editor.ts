@@ -1,8 +1,8 @@
-import { choices, fillSelect, foldOptions, NUMBER, showFor, TEXT, typed } from '../../editor/shared/form.ts';
+import { choices, fillSelect, layOut, NUMBER, showFor, TEXT, typed } from '../../editor/shared/form.ts';
 import { labelFor, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
-import { defaults, kinds, operations } from './config.ts';
+import { defaults, kinds, operations, sources, VARIABLE } from './config.ts';
 
 RED.nodes.registerType('keyway-secret', {
   category: 'Keyway identity',
@@ -11,6 +11,8 @@ RED.nodes.registerType('keyway-secret', {
   defaults: {
     name: { value: '' },
     operation: { value: 'store' },
+    source: { value: 'msg' },
+    variable: { value: '', validate: isVariable },
     property: { value: 'payload' },
     propertyType: { value: 'msg' },
     kind: { value: 'secret' },
@@ -24,6 +26,9 @@ RED.nodes.registerType('keyway-secret', {
     timeoutType: { value: 'num' },
     version: { value: 1 },
   },
+  credentials: {
+    secret: { type: 'password' },
+  },
   inputs: 1,
   outputs: 1,
   paletteLabel: function () {
@@ -35,8 +40,8 @@ RED.nodes.registerType('keyway-secret', {
   labelStyle: function () {
     return styleOf(this);
   },
-  outputLabels: function (index) {
-    return this._(`keyway-secret.output.${['result'][index] ?? 'result'}`);
+  outputLabels: function () {
+    return this._('keyway-secret.output.result');
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
@@ -46,11 +51,22 @@ RED.nodes.registerType('keyway-secret', {
       this.operation,
     );
     showFor(operation, [...operations], () => String(operation.val()));
+    const source = fillSelect('#node-input-source', choices(this, 'keyway-secret.source', [...sources]), this.source);
+    showFor(source, [...sources], () => String(source.val()));
+    operation.add(source).on('change', () => $('#node-input-variable').trigger('change'));
     typed('property', ['msg']);
     fillSelect('#node-input-kind', choices(this, 'keyway-secret.kind', [...kinds]), this.kind);
     typed('namespace', TEXT, this._('keyway.placeholder.none'));
     typed('lifetime', NUMBER);
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
 });
+
+/** The name of a variable, where one is asked for. Node-RED passes ${NAME} by itself: that one the runtime refuses. */
+function isVariable(this: EditorNode, value: unknown): boolean {
+  // While the dialog is open its own fields count, not what was saved.
+  const operation = $('#node-input-operation').val() ?? this.operation;
+  const source = $('#node-input-source').val() ?? this.source;
+  return operation === 'reveal' || source !== 'env' || VARIABLE.test(String(value));
+}

@@ -1,4 +1,4 @@
-import { choices, fillSelect, foldOptions } from '../../editor/shared/form.ts';
+import { choices, fillSelect, layOut } from '../../editor/shared/form.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
 import { defaults, flashSizes, lines, models, starts } from './config.ts';
@@ -40,7 +40,7 @@ RED.nodes.registerType('keyway-virtual-chip', {
       'placeholder',
       this._('keyway.placeholder.off'),
     );
-    foldOptions(this._('keyway.label.options'));
+    layOut(this._('keyway.label.options'));
   },
 });
 

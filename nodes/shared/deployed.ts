@@ -6,15 +6,14 @@ import type { Message } from './types.ts';
 export interface DeployedPort {
   readonly id: string;
   readonly name: string;
-  /** Rate of the chip's console, in baud. */
-  readonly baudRate: number;
-  /** Where it leads now; asked each time, since what it names may come and go. @throws PORT_NOT_SET */
+  /** Where it leads now; asked each time, since what it names may come and go. @throws PORT_NOT_SET, BAD_FIELD */
   target(): PortTarget;
 }
 
 export interface PortTarget {
   readonly address: string;
   readonly name: string;
+  /** Rate of the chip's console, in baud. */
   readonly baudRate: number;
   /** Somebody else's port: its owner lets go while we use it, and gets it back. */
   readonly lender?: SerialPortConfig;

@@ -16,6 +16,7 @@ export const nodeErrors = {
   WRONG_BOARD: 'the board on the port is another one than the message speaks of',
   NO_CHIP: 'the node names no virtual chip and msg.device.port names none',
   FILE_UNREADABLE: 'a file is not there, is empty, or may not be read',
+  INTERNAL: 'something went wrong that has no code of its own; the message says what',
   REVEAL_OFF: 'turning handles into values is not switched on in this node',
 } as const;
 

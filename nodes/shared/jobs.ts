@@ -7,8 +7,9 @@ import { progressText, realTiming, Throttle, type Timing } from './progress.ts';
 import { StatusLine } from './status.ts';
 import type { JobConfig, Message, Red, RedNode } from './types.ts';
 
-/** How long what runs may take to end when the flow is deployed again. */
+/** How long a node may take to close when the flow is deployed again, and how much of it is for its jobs to end. */
 const CLOSE_MS = 5000;
+const JOBS_MS = 4000;
 
 /** One message being worked on. */
 export interface Job {
@@ -26,6 +27,8 @@ export interface Job {
   waiting(text: string): void;
   /** The seconds since begin(). */
   seconds(): number;
+  /** What is done at close when the job does not end although it was aborted: takes from it what it holds. */
+  lastResort(take: () => Promise<void>): void;
 }
 
 /** What came of a message. It is written into the received message, which is sent on. */
@@ -53,6 +56,8 @@ export interface InputOptions<C extends JobConfig> {
   run(job: Job, fields: Fields<C>): Promise<Outcome | null>;
   /** Beside the running jobs, what else a cancel message ends. */
   onCancel?(): Promise<void>;
+  /** Called with the message of a job that failed or was cancelled, before it goes to Catch. */
+  onFailed?(msg: Message): void;
 }
 
 export interface Inputs {
@@ -64,7 +69,9 @@ export interface Inputs {
 interface Running {
   readonly id: string;
   readonly abort: AbortController;
-  readonly settled: Promise<void>;
+  settled: Promise<void>;
+  /** See `Job.lastResort`. */
+  take: () => Promise<void>;
 }
 
 /**
@@ -74,45 +81,70 @@ interface Running {
  */
 export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
   const { red, node } = options;
+  const timing = options.timing ?? realTiming;
   const status = new StatusLine(node, (count) => red._('keyway.status.jobs', { count: String(count) }));
   const running = new Set<Running>();
   const cleanups: (() => Promise<void> | void)[] = [];
   let order: Promise<void> = Promise.resolve();
   let serial = 0;
+  /** A job that outlives its node says nothing any more. */
+  let closed = false;
 
   node.on('input', (received, send, done) => {
     const msg = received as Message;
     if (msg.cancel === true) {
       cancel(typeof msg.job === 'string' && msg.job !== '' ? msg.job : undefined);
-      Promise.resolve(options.onCancel?.()).then(() => done(), done);
+      Promise.resolve()
+        .then(() => options.onCancel?.())
+        .then(() => done(), done)
+        .catch(complain);
       return;
     }
     const abort = new AbortController();
     const id = typeof msg.job === 'string' && msg.job !== '' ? msg.job : red.util.generateId();
     const before = order;
-    const settled = handle(`${++serial}`, id, msg, abort, send, done, options.inOrder ? before : undefined);
+    const entry: Running = { id, abort, settled: Promise.resolve(), take: async () => undefined };
+    entry.settled = handle(`${++serial}`, entry, msg, send, options.inOrder ? before : undefined)
+      .then((failure) => done(failure))
+      .catch(complain);
     // A job that is cancelled while it queues must not let the next one overtake the one that works.
-    if (options.inOrder) order = Promise.all([before, settled]).then(() => undefined);
-    const entry: Running = { id, abort, settled };
+    if (options.inOrder) order = Promise.all([before, entry.settled]).then(() => undefined);
     running.add(entry);
-    void settled.then(() => running.delete(entry));
+    void entry.settled.then(() => running.delete(entry));
   });
 
-  node.on('close', (_removed: boolean, closed: () => void) => {
+  node.on('close', (_removed: boolean, ended: () => void) => {
     const reason = fail('CANCELLED', 'The flow was deployed again while the job ran.', {
       hint: 'Send the message once more.',
     });
     for (const job of running) job.abort.abort(reason);
-    void finish().then(closed);
+    void withLimit(finish(), CLOSE_MS).then(ended);
   });
 
   async function finish(): Promise<void> {
-    const ended = Promise.all([...running].map((job) => job.settled)).then(() => undefined);
-    await withLimit(ended);
-    await withLimit(closeLingering()).catch((error: unknown) => node.warn(String(error)));
-    for (const cleanup of cleanups) {
-      await withLimit(Promise.resolve().then(cleanup)).catch((error: unknown) => node.warn(String(error)));
-    }
+    await withLimit(Promise.all([...running].map((job) => job.settled)), JOBS_MS);
+    closed = true;
+    status.mute();
+    await Promise.all([...running].map((job) => job.take().catch(complain)));
+    const last = [closeLingering, ...cleanups].map((cleanup) => Promise.resolve().then(cleanup).catch(complain));
+    await Promise.all(last);
+  }
+
+  /** Resolves when the work is done, however it ends, or the time is over. */
+  function withLimit(work: Promise<unknown>, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = timing.setTimeout(resolve, ms);
+      const end = (): void => {
+        timing.clearTimeout(timer);
+        resolve();
+      };
+      work.then(end, end);
+    });
+  }
+
+  /** For what goes wrong outside of a job: there is no message to hand to Catch. */
+  function complain(error: unknown): void {
+    node.warn(String(error));
   }
 
   function cancel(id: string | undefined): void {
@@ -122,32 +154,43 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
     }
   }
 
+  /** Works on one message. Gives the error it failed with; never rejects for what the job does. */
   async function handle(
     key: string,
-    id: string,
+    entry: Running,
     msg: Message,
-    abort: AbortController,
     send: (msg: Message | (Message | null)[]) => void,
-    done: (error?: Error) => void,
     turn: Promise<void> | undefined,
-  ): Promise<void> {
-    const timing = options.timing ?? realTiming;
+  ): Promise<Error | undefined> {
+    const { id, abort } = entry;
     let clock: unknown;
     let begun = timing.now();
     let timeoutMs = 0;
+    let ended = false;
+    const end = (): void => {
+      ended = true;
+      throttle.stop();
+    };
+    const tell = (note: Message, output: number): void => {
+      if (!closed) send(atOutput(note, output, options.outputs ?? 1));
+    };
     const phaseWord = (phase: string): string => red._(`keyway.phase.${phase}`);
-    const throttle = new Throttle<Progress>((progress) => {
-      status.working(key, progressText(progress, phaseWord));
-      if (options.progressOutput === undefined) return;
-      const note = {
-        _msgid: msg._msgid,
-        topic: `${options.verb}/progress`,
-        job: id,
-        payload: progress,
-        ...(msg.device === undefined ? {} : { device: { ...msg.device } }),
-      };
-      send(atOutput(note, options.progressOutput, options.outputs ?? 1));
-    }, 250);
+    const throttle = new Throttle<Progress>(
+      (progress) => {
+        status.working(key, progressText(progress, phaseWord));
+        if (options.progressOutput === undefined) return;
+        const note = {
+          _msgid: msg._msgid,
+          topic: `${options.verb}/progress`,
+          job: id,
+          payload: progress,
+          ...(msg.device === undefined ? {} : { device: { ...msg.device } }),
+        };
+        tell(note, options.progressOutput);
+      },
+      250,
+      timing,
+    );
     const job: Job = {
       id,
       msg,
@@ -158,10 +201,14 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
           clock = timing.setTimeout(() => abort.abort(timedOut(timeoutMs)), timeoutMs);
         }
       },
-      progress: (progress) => throttle.push(progress),
-      working: (text) => status.working(key, text),
-      waiting: (text) => status.waiting(key, text),
+      // What comes after the end must not stand in the way of the final status.
+      progress: (progress) => void (ended || throttle.push(progress)),
+      working: (text) => void (ended || status.working(key, text)),
+      waiting: (text) => void (ended || status.waiting(key, text)),
       seconds: () => Math.round(timing.now() - begun) / 1000,
+      lastResort: (take) => {
+        entry.take = take;
+      },
     };
     try {
       if (turn !== undefined) await Promise.race([turn, aborted(abort.signal)]);
@@ -171,24 +218,24 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
       timeoutMs = await fields.seconds('timeout');
       if (options.inOrder) job.begin();
       const outcome = await options.run(job, fields);
-      throttle.stop();
+      end();
       if (outcome === null) status.ended(key);
       else {
         msg.topic = outcome.topic;
         msg.payload = outcome.payload;
         msg.job = id;
         status.ok(key, outcome.status ?? red._('keyway.status.ok'));
-        send(atOutput(msg, 0, options.outputs ?? 1));
+        tell(msg, 0);
       }
-      done();
+      return undefined;
     } catch (thrown) {
-      throttle.stop();
+      end();
       const error = failureOf(thrown, abort.signal);
+      options.onFailed?.(msg);
       status.failed(key, codeOf(error));
       msg.job = id;
-      done(error);
+      return error;
     } finally {
-      throttle.stop();
       if (clock !== undefined) timing.clearTimeout(clock);
     }
   }
@@ -211,7 +258,7 @@ function failureOf(thrown: unknown, signal: AbortSignal): Error {
   }
   if (thrown instanceof Error && codeOf(thrown, '') !== '') return thrown;
   const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return new KeywayError('INTERNAL', text, { cause: thrown });
+  return fail('INTERNAL', text, { cause: thrown });
 }
 
 function timedOut(ms: number): KeywayError {
@@ -225,13 +272,6 @@ function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     if (signal.aborted) reject(signal.reason);
     else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-}
-
-function withLimit(promise: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, CLOSE_MS);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 

@@ -1,3 +1,4 @@
+import { KeywayError } from '../../lib/errors/index.ts';
 import type { ControlLines, Link, LinkInfo } from '../../lib/link/index.ts';
 
 /**
@@ -31,16 +32,16 @@ export class LeasedLink implements Link {
     return this.#link.lines;
   }
 
-  write(bytes: Uint8Array): Promise<void> {
-    return this.#link.write(bytes);
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#held().write(bytes);
   }
 
-  setLines(lines: ControlLines): Promise<void> {
-    return this.#link.setLines(lines);
+  async setLines(lines: ControlLines): Promise<void> {
+    await this.#held().setLines(lines);
   }
 
-  setBaudRate(baudRate: number): Promise<void> {
-    return this.#link.setBaudRate(baudRate);
+  async setBaudRate(baudRate: number): Promise<void> {
+    await this.#held().setBaudRate(baudRate);
   }
 
   onData(listener: (chunk: Uint8Array) => void): () => void {
@@ -60,6 +61,12 @@ export class LeasedLink implements Link {
 
   async close(): Promise<void> {
     this.#end(undefined);
+  }
+
+  /** Somebody else may have the port by now: a job that outlived its loan must not reach it. @throws PORT_GONE */
+  #held(): Link {
+    if (!this.#returned) return this.#link;
+    throw new KeywayError('PORT_GONE', `The loan of ${this.#link.info.name} is over.`);
   }
 
   #end(error: Error | undefined): void {

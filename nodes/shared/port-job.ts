@@ -22,6 +22,7 @@ export async function withPort<T>(
     signal: job.signal,
     onWaiting: () => job.waiting(red._('keyway.status.queued')),
   });
+  job.lastResort(() => lease.release());
   try {
     job.begin();
     return await work(lease, target);

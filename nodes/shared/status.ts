@@ -16,6 +16,7 @@ export class StatusLine {
   readonly #jobs = new Map<string, { fill: Fill; text: string }>();
   #manyText: (count: number) => string;
   #shown = '';
+  #muted = false;
   #rest: { fill: Fill; shape: 'ring' | 'dot'; text: string } = { fill: 'grey', shape: 'ring', text: '' };
 
   constructor(node: RedNode, manyText: (count: number) => string = (count) => `${count} ×`) {
@@ -59,9 +60,14 @@ export class StatusLine {
     if (this.#jobs.size === 0) this.#set(fill, shape, text);
   }
 
+  /** Nothing is shown any more: another node has the id by now. */
+  mute(): void {
+    this.#muted = true;
+  }
+
   #set(fill: Fill, shape: 'ring' | 'dot', text: string): void {
     const key = `${fill} ${shape} ${text}`;
-    if (key === this.#shown) return;
+    if (this.#muted || key === this.#shown) return;
     this.#shown = key;
     this.#node.status(text === '' ? {} : { fill, shape, text: shorten(text) });
   }

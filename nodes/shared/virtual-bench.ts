@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { demoImageSet } from '../../lib/esp/index.ts';
 import { servePty, serveRfc2217, serveTcp, VirtualChip, VirtualSocket } from '../../lib/virtual/index.ts';
+import { fail } from './errors.ts';
 import { parseSize } from './evaluate.ts';
 
 /** How a bench is set up: what a keyway-virtual-chip node saves. */
@@ -40,16 +41,15 @@ export class VirtualBench {
     this.socket.insert(chip);
   }
 
-  /** Serves the socket on loopback besides, where the node says so. @throws LISTEN_FAILED, PTY_HELPER_MISSING, PTY_FAILED */
+  /** Serves the socket on loopback besides, where the node says so. @throws BAD_FIELD, LISTEN_FAILED, PTY_HELPER_MISSING, PTY_FAILED */
   async serve(): Promise<void> {
-    const rfc2217 = portOf(this.#config.rfc2217Port);
-    const tcp = portOf(this.#config.tcpPort);
+    const rfc2217 = portOf('rfc2217Port', this.#config.rfc2217Port);
+    const tcp = portOf('tcpPort', this.#config.tcpPort);
     const host = '127.0.0.1';
     if (rfc2217 > 0) this.#services.push(await serveRfc2217(this.socket, { host, port: rfc2217 }));
     if (tcp > 0) this.#services.push(await serveTcp(this.socket, { host, port: tcp }));
     const path = this.#config.ptyPath.trim();
-    // An environment variable that is not set leaves its name in the field.
-    if (path !== '' && !path.startsWith('${')) this.#services.push(await servePty(this.socket, { path }));
+    if (!isOff(path)) this.#services.push(await servePty(this.socket, { path }));
   }
 
   /** Takes the board off its socket and puts another one there: the cable is out meanwhile. @throws BAD_MAC */
@@ -91,9 +91,21 @@ export class VirtualBench {
   }
 }
 
-function portOf(text: string): number {
+/** A blank field. An environment variable that is not set leaves its name there. */
+function isOff(text: string): boolean {
+  return text === '' || text.startsWith('${');
+}
+
+/** A TCP port; 0 = not served. @throws BAD_FIELD */
+function portOf(field: string, saved: string): number {
+  const text = String(saved).trim();
+  if (isOff(text)) return 0;
   const port = Number(text);
-  return Number.isInteger(port) && port > 0 && port <= 65535 ? port : 0;
+  if (Number.isInteger(port) && port >= 0 && port <= 65535) return port;
+  throw fail('BAD_FIELD', `The field "${field}" must be a port from 1 to 65535, or blank; it is "${text}".`, {
+    hint: 'Open the virtual chip and correct it.',
+    detail: { field, value: text },
+  });
 }
 
 /** The same at each start: made from the node's id, locally administered. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { filesBelow, readJson } from '../house/sources.ts';
 import { type FlowNode, NodeRed } from '../support/node-red.ts';
-import { scenarios } from './scenarios.ts';
+import { scenarios, secrets } from './scenarios.ts';
 
 const FOLDER = 'examples/flows/';
 const files = filesBelow('examples/flows', (path) => path.endsWith('.json')).map((path) => path.slice(FOLDER.length));
@@ -43,6 +43,19 @@ describe('the example flows, in a real Node-RED', function () {
       await scenarios[file]?.(red);
     });
   }
+
+  it('showed no secret in any message, status, comms frame or log line', () => {
+    const seen = red.frames.join('\n') + red.log;
+    const forms = (text: string) => {
+      const bytes = Buffer.from(text);
+      return [text, bytes.toString('hex'), bytes.toString('base64'), [...bytes].join(','), [...bytes].join(', ')];
+    };
+    // The net holds: what was shown is found, also as the bytes of a Buffer.
+    assert.ok(seen.includes('keyway:handle:') && red.log.includes('Started flows'));
+    for (const secret of secrets) {
+      for (const form of forms(secret)) assert.ok(!seen.includes(form), `"${form}" was seen`);
+    }
+  });
 });
 
 function hasPtyHelper(): boolean {

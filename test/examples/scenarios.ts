@@ -7,6 +7,9 @@ export type Scenario = (red: NodeRed) => Promise<void>;
 const includes = (text: string) => (value: unknown) => JSON.stringify(value).includes(text);
 const isDone = (value: unknown) => includes('"verified":true')(value);
 
+/** The secrets that the examples handle: none may be seen outside the vault. */
+export const secrets = ['correct horse battery staple', 'an api key for another pack'];
+
 /** One a file of examples/flows; the suite fails when one is missing. */
 export const scenarios: Record<string, Scenario> = {
   '01-flash/Start here.json': async (red) => {
@@ -145,10 +148,8 @@ export const scenarios: Record<string, Scenario> = {
     await red.press('Store it');
     await red.shown('all that travels', includes('keyway:handle:'));
     await red.press('Store and reveal');
-    assert.equal(await red.shown('its length'), 'an api key for another pack'.length);
+    assert.equal(await red.shown('its length'), secrets[1]?.length);
     await red.press('Open a made-up handle');
     await red.shown('why it stays shut');
-    const seen = red.frames.join('\n') + red.log;
-    assert.ok(!seen.includes('correct horse battery staple'), 'the password was seen in comms or in the log');
   },
 };

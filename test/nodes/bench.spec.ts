@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import helper from 'node-red-node-test-helper';
 import { holderOf } from '../../lib/link/index.ts';
 import { findSocket } from '../../lib/virtual/index.ts';
 import { Bench, chipAndPort, request, stopFlow, unload } from './harness.ts';
@@ -126,6 +127,18 @@ describe('keyway-virtual-chip and keyway-bench', () => {
       { id: 'chip', type: 'keyway-chip', port: 'p-bad', wires: [[], []] },
     ]);
     assert.equal(await bench.failure('chip', {}), 'PORT_NOT_SET');
+  });
+
+  it('say in the log that a port they are to be served on is none', async () => {
+    for (const rfc2217Port of ['70000', 'x', '-1']) {
+      await Bench.load([{ id: 'c-port', type: 'keyway-virtual-chip', name: 'bad port', rfc2217Port }]);
+      const errors = helper.log().args.map(([entry]) => String((entry as { msg?: unknown }).msg));
+      assert.ok(
+        errors.some((text) => text.startsWith('BAD_FIELD') && text.includes(`"${rfc2217Port}"`)),
+        errors.join('\n'),
+      );
+      await unload();
+    }
   });
 });
 

@@ -92,6 +92,9 @@ describe('the broker of a port', () => {
     const lease = await acquirePort(far.target, job('flash'));
     await lease.link.close();
     assert.equal(lease.link.isOpen, false);
+    await assert.rejects(lease.link.write(new Uint8Array(1)), { code: 'PORT_GONE' });
+    await assert.rejects(lease.link.setLines({ dtr: true, rts: true }), { code: 'PORT_GONE' });
+    assert.deepEqual(far.end?.lines, { dtr: false, rts: false });
     await lease.release();
     assert.equal(heard.states.at(-1), 'open');
     const second = await acquirePort(far.target, job('flash'));

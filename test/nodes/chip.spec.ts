@@ -95,9 +95,10 @@ describe('keyway-chip', () => {
     const bench = await Bench.load([
       ...chip('chip-none', { timeout: '1' }),
       { id: 'p-nowhere', type: 'keyway-port', name: 'nowhere', address: 'virtual:nobody' },
+      { id: 'p-baud', type: 'keyway-port', name: 'baud', address: 'virtual:nobody', baudRate: 'fast' },
       { id: 'p-blank', type: 'keyway-port', name: 'blank' },
       { id: 'p-odd', type: 'keyway-port', name: 'odd', address: 'over there' },
-      ...['nowhere', 'blank', 'odd'].map((port) => ({
+      ...['nowhere', 'blank', 'odd', 'baud'].map((port) => ({
         id: `at-${port}`,
         type: 'keyway-chip',
         port: `p-${port}`,
@@ -115,6 +116,7 @@ describe('keyway-chip', () => {
     assert.equal(await bench.failure('at-nowhere', {}), 'PORT_NOT_FOUND');
     assert.equal(await bench.failure('at-blank', {}), 'PORT_NOT_SET');
     assert.equal(await bench.failure('at-odd', {}), 'BAD_ADDRESS');
+    assert.equal(await bench.failure('at-baud', {}), 'BAD_FIELD');
     assert.equal(await bench.failure('context', {}), 'BAD_EXPRESSION');
     findSocket('chip-none')?.remove();
     assert.equal(await bench.failure('chip', {}), 'TIMEOUT');

@@ -94,7 +94,6 @@ describe('the contract of a node', () => {
     const undeploy = deployPort({
       id: 'p',
       name: 'p',
-      baudRate: 115200,
       target: () => ({ address: 'virtual:stubborn', name: 'p', baudRate: 115200 }),
     });
     const config = { port: 'p', whenBusy: 'queue' } as PortConfig;

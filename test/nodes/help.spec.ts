@@ -6,14 +6,12 @@ import { vaultErrors } from '../../lib/vault/index.ts';
 import { virtualErrors } from '../../lib/virtual/index.ts';
 import { nodeErrors } from '../../nodes/shared/errors.ts';
 
-const everywhere = ['CANCELLED', 'TIMEOUT', 'BAD_FIELD', 'BAD_EXPRESSION'];
+const everywhere = ['CANCELLED', 'TIMEOUT', 'BAD_FIELD', 'BAD_EXPRESSION', 'INTERNAL'];
 const onPorts = [...everywhere, 'PORT_NOT_SET', 'PORT_NOT_ALLOWED', 'BUSY', ...Object.keys(linkErrors)];
 const inSession = Object.keys(sessionErrors).filter((code) => code !== 'SESSION_BUSY');
 /** Met only when a plan meets a chip. */
 const atChip = ['SECURE_BOOT', 'FLASH_ENCRYPTION', 'SECURE_DOWNLOAD', 'DEMO_IMAGE', 'PLAN_WITHOUT_BYTES'];
-const ofInputs = Object.keys(formatErrors).filter(
-  (code) => !['BAD_OTADATA', 'BAD_BUILD', 'COMPRESS_FAILED'].includes(code),
-);
+const ofInputs = Object.keys(formatErrors).filter((code) => !['BAD_OTADATA', 'COMPRESS_FAILED'].includes(code));
 
 /** The codes that each node can end with. */
 const codes: Record<string, string[]> = {
@@ -24,6 +22,9 @@ const codes: Record<string, string[]> = {
     'BAD_FORCE',
     'NO_PLAN',
     'PLAN_WITHOUT_BYTES',
+    'EMPTY_PLAN',
+    'BAD_OFFSET',
+    'BAD_SIZE',
     'WRONG_BOARD',
     'COMPRESS_FAILED',
   ],
@@ -37,12 +38,14 @@ const codes: Record<string, string[]> = {
   ],
   'keyway-image': [...everywhere, 'FILE_UNREADABLE', 'BAD_BUILD', 'UNKNOWN_CHIP'],
   'keyway-ports': everywhere,
-  'keyway-bench': [...everywhere, 'NO_CHIP', 'BAD_FAULT', 'BAD_MAC'],
+  'keyway-bench': [...everywhere, 'NO_CHIP', 'PORT_NOT_SET', 'BAD_FAULT', 'BAD_MAC'],
   'keyway-secret': [...everywhere, 'REVEAL_OFF', ...Object.keys(vaultErrors)],
-  'keyway-port': [...Object.keys(linkErrors).filter((code) => code !== 'CANCELLED'), 'PORT_NOT_SET'],
+  'keyway-port': [...Object.keys(linkErrors).filter((code) => code !== 'CANCELLED'), 'PORT_NOT_SET', 'BAD_FIELD'],
   'keyway-virtual-chip': [
     'BAD_MAC',
+    'BAD_CHIP_MODEL',
     'BAD_CHIP_OPTION',
+    'BAD_FIELD',
     'SOCKET_NAME_TAKEN',
     'LISTEN_FAILED',
     'PTY_HELPER_MISSING',

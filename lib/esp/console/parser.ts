@@ -13,6 +13,7 @@ export interface ConsoleLine {
   readonly raw: string;
 }
 
+/** How lines are cut. */
 export interface ConsoleOptions {
   /** Bytes after which a line without an end is cut; the rest follows as a line of its own. Default 4096. */
   readonly maxLine?: number;

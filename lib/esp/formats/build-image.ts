@@ -7,6 +7,7 @@ import { encodeAppDescriptor, encodeBootloaderDescriptor } from './descriptors.t
 import { HASH_BYTES, IMAGE_HEADER, IMAGE_MAGIC, imageChecksum, SEGMENT_HEADER } from './image.ts';
 import { type LoadMap, loadMapOf } from './load-maps.ts';
 
+/** What to build. */
 export interface BuildImageOptions {
   readonly kind: 'app' | 'bootloader';
   /** A family by name, however it is written; ESP32, ESP32-C3 and ESP32-S3 have a load map. */

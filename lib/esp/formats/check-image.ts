@@ -2,6 +2,7 @@ import { isKeywayError } from '../../errors/index.ts';
 import { chipByName } from '../chips.ts';
 import { type EspImage, parseImage } from './image.ts';
 
+/** One thing that was checked. */
 export interface ImageFinding {
   readonly code:
     | 'BAD_IMAGE'
@@ -18,6 +19,7 @@ export interface ImageFinding {
   readonly message: string;
 }
 
+/** What is to be said of an image, all together. */
 export interface ImageVerdict {
   /** No error among the findings. */
   readonly ok: boolean;
@@ -26,6 +28,7 @@ export interface ImageVerdict {
   readonly image: EspImage | null;
 }
 
+/** What to check an image against. */
 export interface CheckImageOptions {
   /** The chip it is for, by name. */
   readonly chip?: string;

@@ -1,11 +1,11 @@
 /** `esp_app_desc_t` (256 bytes) and `esp_bootloader_desc_t` (80 bytes), both at the start of the first segment. */
 
-export const DESCRIPTOR_OFFSET = 32;
-export const APP_DESCRIPTOR_BYTES = 256;
-export const BOOTLOADER_DESCRIPTOR_BYTES = 80;
+const APP_DESCRIPTOR_BYTES = 256;
+const BOOTLOADER_DESCRIPTOR_BYTES = 80;
 const APP_MAGIC = 0xabcd5432;
 const BOOTLOADER_MAGIC = 0x50;
 
+/** `esp_app_desc_t`: what an app says of itself. */
 export interface AppDescriptor {
   readonly version: string;
   readonly project: string;
@@ -19,6 +19,7 @@ export interface AppDescriptor {
   readonly secureVersion: number;
 }
 
+/** `esp_bootloader_desc_t`: what a bootloader says of itself. */
 export interface BootloaderDescriptor {
   readonly version: number;
   readonly idfVersion: string;

@@ -20,6 +20,7 @@ export const HASH_BYTES = 32;
 const ESP32_C3 = 5;
 const FLASH_MODES = ['QIO', 'QOUT', 'DIO', 'DOUT'] as const;
 
+/** A segment of an image: where it lies in the file and where it is loaded to. */
 export interface ImageSegment {
   /** Where it is loaded or mapped. */
   readonly address: number;
@@ -57,6 +58,7 @@ export interface EspImage {
   readonly demo: boolean;
 }
 
+/** How thoroughly to read. */
 export interface ParseImageOptions {
   /** Whether the SHA-256 is computed (about 10 ms a MB, at once). Default true. */
   readonly hash?: boolean;

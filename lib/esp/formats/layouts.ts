@@ -1,11 +1,12 @@
 import { chipByName } from '../chips.ts';
 import { fail } from '../errors.ts';
 import type { EraseRange, ImageSet, Region } from '../types.ts';
+import { SECTOR } from '../units.ts';
 import { buildImage } from './build-image.ts';
 import { encodeOtadata, otaSlots } from './otadata.ts';
 import { encodePartitionTable } from './partition-binary.ts';
 import { parsePartitionCsv } from './partition-csv.ts';
-import { DEFAULT_TABLE_OFFSET, type Partition, type PartitionTable, SECTOR } from './partition-rules.ts';
+import { DEFAULT_TABLE_OFFSET, type Partition, type PartitionTable } from './partition-rules.ts';
 import { PARTITION_DATA, SUBTYPE_DATA_OTA } from './partition-types.ts';
 
 /** The same text as firmware/partitions/provisioning-4mb.csv, at hand where there are no files. */

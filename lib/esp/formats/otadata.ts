@@ -1,4 +1,5 @@
 import { fail } from '../errors.ts';
+import { SECTOR } from '../units.ts';
 import { espCrc32 } from './crc32.ts';
 import type { Partition, PartitionTable } from './partition-rules.ts';
 import {
@@ -12,12 +13,12 @@ import {
 
 /** Two sectors of 4 KB, one select entry at the start of each. */
 export const OTADATA_BYTES = 0x2000;
-const SECTOR = 0x1000;
 const ENTRY = 32;
 const BLANK = 0xffffffff;
 
 /** `esp_ota_img_states_t`. */
 const states = { new: 0, pending: 1, valid: 2, invalid: 3, aborted: 4, undefined: BLANK } as const;
+/** What the bootloader noted about a slot. */
 export type OtaState = keyof typeof states;
 
 /** One select entry. */

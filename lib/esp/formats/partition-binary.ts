@@ -1,4 +1,5 @@
 import { md5, sameBytes, toHex } from '../digest.ts';
+import { hex } from '../units.ts';
 import {
   badTable,
   checkPartitionTable,
@@ -6,7 +7,6 @@ import {
   type PartitionTable,
   type PartitionTableOptions,
 } from './partition-rules.ts';
-import { hex } from './partition-types.ts';
 
 /** Length of a table in flash, padded with FF; it has a 4 KB sector to itself. */
 export const PARTITION_TABLE_BYTES = 0xc00;

@@ -1,3 +1,4 @@
+import { hex, SECTOR } from '../units.ts';
 import {
   alignmentOf,
   badTable,
@@ -7,10 +8,8 @@ import {
   type Partition,
   type PartitionTable,
   type PartitionTableOptions,
-  SECTOR,
 } from './partition-rules.ts';
 import {
-  hex,
   PARTITION_BOOTLOADER,
   PARTITION_TABLE,
   subtypeByName,

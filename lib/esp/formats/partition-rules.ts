@@ -1,6 +1,6 @@
 import { fail } from '../errors.ts';
+import { hex, SECTOR } from '../units.ts';
 import {
-  hex,
   PARTITION_APP,
   PARTITION_BOOTLOADER,
   PARTITION_DATA,
@@ -32,7 +32,6 @@ export interface PartitionTableOptions {
 }
 
 export const DEFAULT_TABLE_OFFSET = 0x8000;
-export const SECTOR = 0x1000;
 /** Entries that fit beside the MD5 entry into 0xC00 bytes. */
 export const MAX_PARTITIONS = 95;
 const APP_ALIGNMENT = 0x10000;

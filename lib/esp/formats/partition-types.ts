@@ -1,3 +1,5 @@
+import { hex } from '../units.ts';
+
 /** Names of partition types and subtypes (ESP-IDF, partition tables, "Type field" and "SubType field"). */
 
 export const PARTITION_APP = 0x00;
@@ -64,5 +66,3 @@ export const typeName = (type: number): string => nameOf(types, type);
 
 /** The subtype in words ("ota_0"), else as hex. */
 export const subtypeName = (type: number, subtype: number): string => nameOf(subtypes[type] ?? {}, subtype);
-
-export const hex = (value: number): string => (value < 0 ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`);

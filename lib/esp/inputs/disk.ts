@@ -9,6 +9,7 @@ import { readMergedImage } from './merged.ts';
 import type { Load } from './parts.ts';
 import { readWebToolsManifest, type WebToolsOptions } from './web-tools.ts';
 
+/** Limits for reading. */
 export interface DiskOptions {
   /** Longest file that is read, in bytes. Default 32 MiB. */
   readonly maxBytes?: number;

@@ -14,6 +14,7 @@ export interface FileEntry {
   readonly name?: string;
 }
 
+/** What a list of files does not say itself. */
 export interface FileListOptions {
   readonly name?: string;
   readonly version?: string;

@@ -1,8 +1,9 @@
 import { type ChipFamily, chipByImageId, chipByName, chipNames } from '../chips.ts';
 import { fail } from '../errors.ts';
-import { DEFAULT_TABLE_OFFSET, type PartitionTable, SECTOR } from '../formats/partition-rules.ts';
+import { DEFAULT_TABLE_OFFSET, type PartitionTable } from '../formats/partition-rules.ts';
 import { partitionAt, tryDecodeTable } from '../formats/recognise.ts';
 import type { EraseRange, ImageSet } from '../types.ts';
+import { SECTOR } from '../units.ts';
 import { familyName } from './file-list.ts';
 import { type BareRegion, completeSet } from './parts.ts';
 
@@ -10,6 +11,7 @@ import { type BareRegion, completeSet } from './parts.ts';
 const LAST_TABLE_OFFSET = 0x20000;
 const HEADER = 24;
 
+/** What a merged image does not say itself. */
 export interface MergedOptions {
   readonly name?: string;
 }

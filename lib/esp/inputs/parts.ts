@@ -1,19 +1,13 @@
-import { isKeywayError } from '../../errors/index.ts';
+import { isKeywayError, KeywayError } from '../../errors/index.ts';
 import { fail } from '../errors.ts';
 import { parseImage } from '../formats/image.ts';
 import { recogniseRegion, tryDecodeTable } from '../formats/recognise.ts';
 import type { ImageSet, Region } from '../types.ts';
+import { SECTOR } from '../units.ts';
 
 /** Brings a file's bytes. What it is given: a path as the input names it, with `/` and without `.` or `..`. */
 export type Load = (path: string) => Promise<Uint8Array>;
 
-/** A file and where it belongs. */
-export interface Part {
-  readonly path: string;
-  readonly offset: number;
-}
-
-const SECTOR = 0x1000;
 const MAX_PARTS = 128;
 /** Four bytes of address reach this far. */
 const ADDRESS_SPACE = 2 ** 32;
@@ -90,8 +84,12 @@ export async function loadPart(path: string, field: string, load: Load): Promise
   try {
     data = await load(path);
   } catch (cause) {
-    if (isKeywayError(cause)) throw cause;
-    throw fail('FILE_MISSING', `"${path}" (${field}) cannot be read.`, { cause, detail: { field, value: path } });
+    const detail = { field, value: path };
+    if (!isKeywayError(cause)) throw fail('FILE_MISSING', `"${path}" (${field}) cannot be read.`, { cause, detail });
+    // The loader knows the path alone; here it is known where the input names it.
+    const { code, message, hint } = cause;
+    const also = { ...cause.detail, ...detail };
+    throw new KeywayError(code, message, { cause, detail: also, ...(hint === undefined ? {} : { hint }) });
   }
   if (data.length === 0) {
     throw fail('FILE_EMPTY', `"${path}" (${field}) is empty.`, {

@@ -5,6 +5,7 @@ import { familyName } from './file-list.ts';
 import { asObject, badManifest, type JsonObject, readJson } from './json.ts';
 import { type BareRegion, checkCount, checkInnerPath, completeSet, type Load, loadPart, readOffset } from './parts.ts';
 
+/** Which of the builds to take. */
 export interface WebToolsOptions {
   /** How the chip is attached: its own USB ("cdc") or a bridge ("uart"). A build may be for one of them. */
   readonly serialType?: 'cdc' | 'uart';

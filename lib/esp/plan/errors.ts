@@ -11,7 +11,7 @@ export const planErrors = {
   UNKNOWN_CHIP: 'no chip family has that name',
   TABLE_MISSING: 'provisioning mode needs the partition table, which is not among the regions',
   NO_FACTORY: 'provisioning mode puts the app into the factory partition, and there is none, or more than one app',
-  PLAN_WITHOUT_BYTES: 'the plan was made to be looked at: it carries no bytes to write',
+  PLAN_WITHOUT_BYTES: 'the plan was made to be looked at, or was cut short: it does not carry the bytes to write',
   WRONG_CHIP: 'an image is for another chip',
   REVISION_UNSUPPORTED: 'an image is for other revisions of the chip',
   BEYOND_FLASH: 'a range ends beyond the end of the flash',
@@ -40,6 +40,7 @@ export const GUARDS = [
   'SECURE_DOWNLOAD',
 ] as const;
 
+/** The code of a guard that may be overridden. */
 export type Guard = (typeof GUARDS)[number];
 
 /** Collects what was overridden, throws what was not. */

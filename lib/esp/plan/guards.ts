@@ -1,15 +1,15 @@
 import type { LinkInfo } from '../../link/index.ts';
 import { chipByName } from '../chips.ts';
 import type { ChipFacts, FlashPlan } from '../types.ts';
-import { fail, GuardBook } from './errors.ts';
+import { hex } from '../units.ts';
+import { GuardBook } from './errors.ts';
 import { type FoundImage, imageIn } from './images.ts';
-import { hex } from './ranges.ts';
 
 /**
  * Holds a plan against the chip that was found, before anything is written.
  * @returns what was overridden, as notes.
  * @throws WRONG_CHIP, REVISION_UNSUPPORTED, BEYOND_FLASH, BOOTLOADER_OFFSET, DEMO_IMAGE, SECURE_BOOT,
- * FLASH_ENCRYPTION, SECURE_DOWNLOAD, PLAN_WITHOUT_BYTES, BAD_FORCE.
+ * FLASH_ENCRYPTION, SECURE_DOWNLOAD, BAD_FORCE.
  */
 export function checkPlanAgainstChip(
   plan: FlashPlan,
@@ -26,15 +26,8 @@ export function checkPlanAgainstChip(
 }
 
 function imagesOf(plan: FlashPlan): FoundImage[] {
-  return plan.steps.flatMap((step) => {
-    if (step.action === 'erase') return [];
-    if (step.data === undefined) {
-      throw fail('PLAN_WITHOUT_BYTES', `The plan "${plan.name}" carries no bytes for "${step.name}".`, {
-        hint: 'Flash the plan itself, not its description.',
-        detail: { field: step.name, value: null },
-      });
-    }
-    const found = imageIn({ ...step, data: step.data });
+  return plan.steps.flatMap(({ data, ...step }) => {
+    const found = data === undefined ? null : imageIn({ ...step, data });
     return found === null ? [] : [found];
   });
 }

@@ -2,12 +2,15 @@ import { type ChipFamily, chipByImageId, chipByName, chipNames } from '../chips.
 import { toHex } from '../digest.ts';
 import type { Platform } from '../platform.ts';
 import type { EraseRange, FlashPlan, ImageSet, PlanStep, Region } from '../types.ts';
+import { hex } from '../units.ts';
+import { checkErase, checkOffset } from './check.ts';
 import { fail, GuardBook } from './errors.ts';
 import { imageIn } from './images.ts';
 import { provision } from './provisioning.ts';
-import { hex, type Range, SECTOR, sectorsOf, subtract, touch } from './ranges.ts';
+import { type Range, sectorsOf, subtract, touch } from './ranges.ts';
 import { checkAgainstTable, type FoundTable, findTable } from './table.ts';
 
+/** What to make of a set of images. */
 export interface PlanOptions {
   /** The family it is for, however it is spelled; overrides what the set says. */
   readonly chip?: string | undefined;
@@ -24,8 +27,6 @@ export interface PlanOptions {
   readonly erase?: readonly EraseRange[] | undefined;
   readonly platform: Platform;
 }
-
-const LIMIT = 0x1_0000_0000;
 
 /** The order of a run that may be torn at any step: nothing of the new firmware boots before all of it is there. */
 const RANK: Readonly<Record<PlanStep['kind'], number>> = {
@@ -47,12 +48,13 @@ export async function planFlash(images: ImageSet, options: PlanOptions): Promise
   const guards = new GuardBook(options.force ?? []);
   checkRegions(images.regions);
   const wished = [...images.erase, ...(options.erase ?? [])];
-  checkErases(wished);
+  for (const [i, range] of wished.entries()) checkErase(`erase[${i}]`, range);
   const found = findTable(images.regions);
   const changed =
     options.mode === 'provisioning'
       ? provision(images.regions, found)
       : { regions: images.regions, erase: [] as readonly EraseRange[] };
+  checkOverlaps(changed.regions);
   const { regions, erase } = splitBlankOtadata(changed.regions, [...changed.erase, ...wished]);
   if (regions.length === 0 && erase.length === 0) {
     throw fail('EMPTY_PLAN', `"${images.name}" has nothing to write and nothing to erase.`, {
@@ -60,7 +62,6 @@ export async function planFlash(images: ImageSet, options: PlanOptions): Promise
       detail: { field: 'regions', value: 0 },
     });
   }
-  checkOverlaps(regions);
   const chip = checkChip(regions, options.chip ?? images.chip, guards);
   checkBootloader(regions, chip, guards);
   if (found !== null) checkAgainstTable(regions, found.table, guards);
@@ -93,33 +94,6 @@ function checkRegions(regions: readonly Region[]): void {
       });
     }
   }
-}
-
-function checkErases(ranges: readonly EraseRange[]): void {
-  for (const [i, { offset, size, name }] of ranges.entries()) {
-    checkOffset(`erase[${i}].offset`, name, offset, 0);
-    if (Number.isSafeInteger(size) && size > 0 && size % SECTOR === 0 && offset + size <= LIMIT) continue;
-    throw fail('BAD_SIZE', `The size ${size} of "${name}" is no multiple of 4096 (0x1000) above 0.`, {
-      hint: 'The flash is erased in sectors of 4096 bytes.',
-      detail: { field: `erase[${i}].size`, value: size, name },
-    });
-  }
-}
-
-function checkOffset(field: string, name: string, offset: number, size: number): void {
-  if (Number.isSafeInteger(offset) && offset >= 0 && offset % SECTOR === 0 && offset + size <= LIMIT) return;
-  const why = !Number.isSafeInteger(offset)
-    ? 'is no whole number'
-    : offset < 0
-      ? 'is negative'
-      : offset % SECTOR !== 0
-        ? 'is no multiple of 4096 (0x1000)'
-        : 'is beyond 4 GB';
-  const shown = Number.isSafeInteger(offset) ? hex(offset) : String(offset);
-  throw fail('BAD_OFFSET', `The offset ${shown} of "${name}" ${why}.`, {
-    hint: 'The flash is written in sectors of 4096 bytes.',
-    detail: { field, value: offset, name },
-  });
 }
 
 /** Otadata that is blank is erased, first of all; so a torn run cannot boot an old slot with a new table. */

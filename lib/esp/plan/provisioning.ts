@@ -1,8 +1,8 @@
 import { otaSlots } from '../formats/otadata.ts';
 import { PARTITION_APP, PARTITION_DATA, SUBTYPE_DATA_OTA, SUBTYPE_FACTORY } from '../formats/partition-types.ts';
 import type { EraseRange, Region } from '../types.ts';
+import { SECTOR } from '../units.ts';
 import { fail } from './errors.ts';
-import { SECTOR } from './ranges.ts';
 import type { FoundTable } from './table.ts';
 
 /**

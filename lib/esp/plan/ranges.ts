@@ -1,13 +1,13 @@
+import { roundUp, SECTOR } from '../units.ts';
+
 /** Ranges of flash, in bytes: `offset` to before `end`. */
 export interface Range {
   readonly offset: number;
   readonly end: number;
 }
 
-export const SECTOR = 0x1000;
-
 export function sectorsOf(item: { readonly offset: number; readonly size: number }): Range {
-  return { offset: item.offset, end: Math.ceil((item.offset + item.size) / SECTOR) * SECTOR };
+  return { offset: item.offset, end: roundUp(item.offset + item.size, SECTOR) };
 }
 
 export function touch(a: Range, b: Range): boolean {
@@ -26,8 +26,4 @@ export function subtract(range: Range, holes: readonly Range[]): Range[] {
     });
   }
   return rest.sort((a, b) => a.offset - b.offset);
-}
-
-export function hex(value: number): string {
-  return value < 0 ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
 }

@@ -2,8 +2,8 @@ import { decodePartitionTable, looksLikePartitionTable } from '../formats/partit
 import type { Partition, PartitionTable } from '../formats/partition-rules.ts';
 import { PARTITION_APP, PARTITION_BOOTLOADER, PARTITION_TABLE } from '../formats/partition-types.ts';
 import type { Region } from '../types.ts';
+import { hex } from '../units.ts';
 import type { GuardBook } from './errors.ts';
-import { hex } from './ranges.ts';
 
 export interface FoundTable {
   readonly table: PartitionTable;

@@ -1,8 +1,9 @@
 import { KeywayError } from '../../errors/index.ts';
 import type { Link } from '../../link/index.ts';
 import { SlipDecoder, slipEncode } from '../slip.ts';
+import { hex } from '../units.ts';
 import { cancelled, fail, throwIfCancelled } from './errors.ts';
-import { hexNumber, latin1, opNames, requestPacket } from './protocol.ts';
+import { latin1, opNames, requestPacket } from './protocol.ts';
 
 export interface Reply {
   /** The 32-bit value field. */
@@ -58,7 +59,9 @@ export class Channel {
   #waiter: Waiter | undefined;
   #ended: Error | undefined;
   #printed = '';
+  /** Bytes that made no reply: since the last request, and since the last reply. */
   #rubbish = 0;
+  #unanswered = 0;
   #sentAhead: PreparedRequest | undefined;
   #watching = false;
   #sent = 0;
@@ -74,6 +77,7 @@ export class Channel {
       link.onData((chunk) => {
         this.#received += chunk.length;
         this.#rubbish += chunk.length;
+        this.#unanswered += chunk.length;
         this.#decoder.push(chunk);
         if (this.#rubbish >= RUBBISH_BYTES && this.#watching && this.#waiter?.forReply === true) {
           this.#fail(fail('CHIP_STOPPED', `The chip sent ${this.#rubbish} bytes that are no answer.`, silence));
@@ -95,7 +99,7 @@ export class Channel {
 
   /** Whether so much came that is no reply, since the last one, that it looks like a log at another rate. */
   get heardRubbish(): boolean {
-    return this.#rubbish >= RUBBISH_BYTES;
+    return this.#unanswered >= RUBBISH_BYTES;
   }
 
   /** Whether a boot banner in the stream ends what is under way with BOARD_RESET. */
@@ -110,6 +114,7 @@ export class Channel {
     this.#queue.length = 0;
     this.#printed = '';
     this.#rubbish = 0;
+    this.#unanswered = 0;
     this.#decoder.reset();
   }
 
@@ -259,7 +264,10 @@ export class Channel {
 
   #onFrame(payload: Uint8Array): void {
     // A late answer to an earlier command is no rubbish, and neither is what a read of the flash brings.
-    if (payload[0] === 1 || this.#waiter?.forReply === false) this.#rubbish = 0;
+    if (payload[0] === 1 || this.#waiter?.forReply === false) {
+      this.#rubbish = 0;
+      this.#unanswered = 0;
+    }
     if (this.#waiter !== undefined) this.#waiter.frame(payload);
     else if (this.#queue.length < QUEUE_LIMIT) this.#queue.push(payload);
   }
@@ -324,7 +332,7 @@ const ROM_REASONS: Readonly<Record<number, string>> = {
 
 function refused(op: number, status: number, reason: number): Error {
   const words = status >= 0xc0 ? REASONS[status] : ROM_REASONS[reason];
-  const said = `${hexNumber(status)} ${hexNumber(reason)}`;
+  const said = `${hex(status)} ${hex(reason)}`;
   return fail('CHIP_REFUSED', `The loader refused ${opName(op)}: ${words ?? `status ${said}`} (${said}).`, {
     hint: 'Start again; when it happens again, try a lower baud rate and look at the supply.',
     detail: { op, status, reason },
@@ -352,5 +360,5 @@ function portClosed(link: Link): Error {
 }
 
 function opName(op: number): string {
-  return opNames[op] ?? hexNumber(op);
+  return opNames[op] ?? hex(op);
 }

@@ -1,4 +1,4 @@
-import { ESPError, ESPLoader, Transport } from 'esptool-js';
+import { ESPLoader, Transport, UnexpectedChipIdError, UnexpectedChipMagicError } from 'esptool-js';
 import { isKeywayError } from '../../errors/index.ts';
 import type { Channel } from './channel.ts';
 import { fail } from './errors.ts';
@@ -28,7 +28,7 @@ export class EsptoolSession {
 
   /**
    * Detects the chip; the loader or the stub must answer already.
-   * @throws UNKNOWN_CHIP, or what the channel throws.
+   * @throws UNKNOWN_CHIP, CHIP_REFUSED, or what the channel throws.
    */
   async detect(stubRunning: boolean, signal?: AbortSignal): Promise<ESPLoader> {
     this.#loader.IS_STUB = stubRunning;
@@ -36,7 +36,8 @@ export class EsptoolSession {
       try {
         await this.#loader.connect('no_reset', 1);
       } catch (error) {
-        if (isKeywayError(error)) throw error;
+        if (!(error instanceof UnexpectedChipIdError || error instanceof UnexpectedChipMagicError))
+          throw refusal(error);
         throw fail('UNKNOWN_CHIP', `The chip answers, but its family is not known: ${messageOf(error)}.`, {
           hint: 'Check that it is an ESP32 of any kind; a newer Keyway may know it.',
           cause: error,
@@ -46,9 +47,13 @@ export class EsptoolSession {
     return this.#loader;
   }
 
-  /** Runs anything on the loader; errors of the channel come through as they are. */
+  /** Runs anything on the loader. @throws CHIP_REFUSED; errors of the channel come through as they are. */
   async ask<T>(signal: AbortSignal | undefined, question: (loader: ESPLoader) => Promise<T>): Promise<T> {
-    return await this.#run(signal, () => question(this.#loader));
+    try {
+      return await this.#run(signal, () => question(this.#loader));
+    } catch (error) {
+      throw refusal(error);
+    }
   }
 
   /**
@@ -134,7 +139,15 @@ class ChannelTransport extends Transport {
 
 const silentTerminal = { clean() {}, write() {}, writeLine() {} };
 
+/** What esptool-js makes of a refusal, with a code; errors of ours as they are. */
+function refusal(error: unknown): unknown {
+  if (isKeywayError(error)) return error;
+  return fail('CHIP_REFUSED', `The loader refused a question: ${messageOf(error)}.`, {
+    hint: 'Check the cable and the supply, and start again.',
+    cause: error,
+  });
+}
+
 function messageOf(error: unknown): string {
-  if (error instanceof ESPError || error instanceof Error) return error.message.replace(/\.$/, '');
-  return String(error);
+  return error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
 }

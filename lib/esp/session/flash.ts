@@ -1,11 +1,12 @@
 import type { Link } from '../../link/index.ts';
-import { checkPlanAgainstChip } from '../plan/index.ts';
+import { checkPlan, checkPlanAgainstChip } from '../plan/index.ts';
 import type { ChipFacts, FlashPlan, FlashResult, PlanStep } from '../types.ts';
+import { hex } from '../units.ts';
 import { fail, throwIfCancelled } from './errors.ts';
 import { ProgressMeter } from './progress.ts';
-import { hexNumber } from './protocol.ts';
 import { type ChipSession, type ConnectOptions, connectChip } from './session.ts';
 
+/** How to flash. All but the platform has a default. */
 export interface FlashOptions extends ConnectOptions {
   /** The rate to flash at, in baud. Default 460800. */
   readonly baudRate?: number | undefined;
@@ -27,6 +28,7 @@ export interface FlashOptions extends ConnectOptions {
  */
 export async function flash(link: Link, plan: FlashPlan, options: FlashOptions): Promise<FlashResult> {
   const started = performance.now();
+  checkPlan(plan);
   throwIfCancelled(options.signal);
   const session = await connectChip(link, options);
   try {
@@ -84,7 +86,7 @@ async function carryOut(session: ChipSession, plan: FlashPlan, options: FlashOpt
     if (step.data === undefined) {
       await session.eraseRange(offset, size, { signal, onProgress, item: name });
       if (!(await session.isBlank(offset, size, { signal }))) {
-        throw fail('NOT_ERASED', `"${name}" at ${hexNumber(offset)} is not blank after it was erased.`, {
+        throw fail('NOT_ERASED', `"${name}" at ${hex(offset)} is not blank after it was erased.`, {
           hint: 'The flash chip or its wiring is faulty, or that part of it is write-protected.',
           detail: { offset, size, name },
         });

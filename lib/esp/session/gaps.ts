@@ -1,5 +1,6 @@
+import { toHex } from '../digest.ts';
 import type { Platform } from '../platform.ts';
-import { SECTOR, toHex } from './protocol.ts';
+import { SECTOR } from '../units.ts';
 
 /** A part of a region: bytes to send, or whole sectors of 0xFF that only need to be blank. */
 export interface Piece {

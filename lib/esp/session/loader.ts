@@ -1,7 +1,9 @@
+import { toHex } from '../digest.ts';
 import type { Platform } from '../platform.ts';
+import { roundUp, SECTOR } from '../units.ts';
 import type { Channel, Reply } from './channel.ts';
 import { fail } from './errors.ts';
-import { blockPacket, latin1, Op, ROM_BLOCK, SECTOR, STUB_BLOCK, toHex, words } from './protocol.ts';
+import { blockPacket, latin1, Op, ROM_BLOCK, STUB_BLOCK, words } from './protocol.ts';
 import { type Timing, timeFor } from './timing.ts';
 
 /** What an operation on the flash works with. */
@@ -102,10 +104,6 @@ export class FlashCommands {
     if (this.stub) return;
     throw fail('NEEDS_STUB', `The ROM loader cannot ${what}.`, { hint: 'Start the flasher stub first.' });
   }
-}
-
-export function roundUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
 }
 
 /** @throws BAD_RANGE unless both are whole numbers ≥ 0, `size` > 0, and both multiples of `unit`. */

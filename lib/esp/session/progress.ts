@@ -1,5 +1,6 @@
 import type { FlashPhase, Progress } from '../types.ts';
 
+/** Told how far an operation is. */
 export type ProgressListener = (progress: Progress) => void;
 
 const WINDOW_MS = 4000;

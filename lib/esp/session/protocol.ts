@@ -28,7 +28,6 @@ export const opNames: Readonly<Record<number, string>> = Object.fromEntries(
 export const STUB_BLOCK = 0x4000;
 /** The ROM's. */
 export const ROM_BLOCK = 0x400;
-export const SECTOR = 0x1000;
 /** The rate the ROM starts at. */
 export const ROM_BAUD = 115_200;
 
@@ -72,20 +71,9 @@ export function blockPacket(op: number, block: Uint8Array, sequence: number): Ui
   return packet;
 }
 
-/** Lower-case hex. */
-export function toHex(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
-  return text;
-}
-
 /** Bytes of the wire read as text, one character a byte. */
 export function latin1(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) text += String.fromCharCode(byte);
   return text;
-}
-
-export function hexNumber(value: number): string {
-  return `0x${value.toString(16)}`;
 }

@@ -1,7 +1,9 @@
 import { isKeywayError } from '../../errors/index.ts';
+import { toHex } from '../digest.ts';
+import { hex, SECTOR } from '../units.ts';
 import { fail } from './errors.ts';
 import { FlashCommands, type LoaderContext } from './loader.ts';
-import { hexNumber, SECTOR, toHex, words } from './protocol.ts';
+import { words } from './protocol.ts';
 import { recover } from './recover.ts';
 
 export interface ReadOptions {
@@ -24,7 +26,7 @@ export async function readFlash(
       const read = await (context.stub ? readByStub : readByRom)(context, offset, size, options);
       const own = toHex(await context.platform.md5(read.data));
       if (own === read.md5) return read.data;
-      throw fail('READ_CORRUPT', `${size} bytes at ${hexNumber(offset)} were read twice and damaged both times.`, {
+      throw fail('READ_CORRUPT', `${size} bytes at ${hex(offset)} were read twice and damaged both times.`, {
         hint: 'Try a lower baud rate.',
         detail: { offset, size, wanted: read.md5, found: own },
       });

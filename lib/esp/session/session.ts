@@ -2,6 +2,7 @@ import { isKeywayError } from '../../errors/index.ts';
 import type { Link } from '../../link/index.ts';
 import type { Platform } from '../platform.ts';
 import type { ChipFacts } from '../types.ts';
+import { SECTOR } from '../units.ts';
 import { Channel } from './channel.ts';
 import { type SyncOptions, synchronise, trySync } from './connect.ts';
 import { fail, throwIfCancelled } from './errors.ts';
@@ -10,13 +11,14 @@ import { readFacts } from './facts.ts';
 import { blankMd5 } from './gaps.ts';
 import { checkRange, FlashCommands, type LoaderContext } from './loader.ts';
 import { type ProgressListener, ProgressMeter } from './progress.ts';
-import { Op, ROM_BAUD, SECTOR, STUB_BLOCK, words } from './protocol.ts';
+import { Op, ROM_BAUD, STUB_BLOCK, words } from './protocol.ts';
 import { readFlash } from './read.ts';
-import { resync } from './recover.ts';
+import { recover, resync } from './recover.ts';
 import { resetIntoFirmware } from './reset.ts';
 import { defaultTiming, sleep, type Timing } from './timing.ts';
 import { compressRegion, type WriteOptions, type WriteRegion, type WriteResult, writeRegion } from './write.ts';
 
+/** How to connect. All but the platform has a default. */
 export interface ConnectOptions extends SyncOptions {
   readonly platform: Platform;
   readonly onProgress?: ProgressListener | undefined;
@@ -24,6 +26,7 @@ export interface ConnectOptions extends SyncOptions {
   readonly timing?: Partial<Timing> | undefined;
 }
 
+/** What every operation of a session takes. */
 export interface OperationOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ProgressListener | undefined;
@@ -35,7 +38,7 @@ const ERASE_STEP = 0x40000;
 /**
  * Brings the chip on the link into its loader and finds out what it is. The link stays the caller's: closing the
  * session leaves it open.
- * @throws NO_ANSWER, WRONG_BOOT_MODE, CHIP_SILENT, UNKNOWN_CHIP, CHIP_STOPPED, PORT_GONE, CANCELLED.
+ * @throws NO_ANSWER, WRONG_BOOT_MODE, CHIP_SILENT, UNKNOWN_CHIP, CHIP_REFUSED, CHIP_STOPPED, PORT_GONE, CANCELLED.
  */
 export async function connectChip(link: Link, options: ConnectOptions): Promise<ChipSession> {
   const timing = { ...defaultTiming, ...options.timing };
@@ -172,7 +175,7 @@ export class ChipSession {
       for (let done = 0; done < size; ) {
         // Up to the next step of the flash, so that the chip can use its large erase commands.
         const step = Math.min(size - done, ERASE_STEP - ((offset + done) % ERASE_STEP));
-        await commands.erase(offset + done, step, options.signal);
+        await this.#twice(options.signal, () => commands.erase(offset + done, step, options.signal));
         done += step;
         meter.report('erase', done, size, 'B', options.item);
       }
@@ -192,7 +195,8 @@ export class ChipSession {
   /** MD5 of what the flash holds, lower-case hex. */
   async md5(offset: number, size: number, options: OperationOptions = {}): Promise<string> {
     checkRange(offset, size, 1);
-    return await this.#exclusive(() => new FlashCommands(this.#context()).md5(offset, size, options.signal));
+    const commands = new FlashCommands(this.#context());
+    return await this.#exclusive(() => this.#twice(options.signal, () => commands.md5(offset, size, options.signal)));
   }
 
   /** Whether the flash holds nothing but 0xFF there. */
@@ -274,6 +278,17 @@ export class ChipSession {
       throw error;
     } finally {
       this.#busy = false;
+    }
+  }
+
+  /** For what may be done again as it is: once more after a fault of the line. @throws BOARD_RESET, CHIP_STOPPED. */
+  async #twice<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isKeywayError(error, 'CHIP_REFUSED', 'CHIP_STOPPED')) throw error;
+      await recover(this.#context(), error, signal);
+      return await work();
     }
   }
 

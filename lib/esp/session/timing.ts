@@ -22,6 +22,7 @@ export interface Timing {
   readonly settleMs: number;
 }
 
+/** Times that suit a chip at the end of a USB cable. */
 export const defaultTiming: Timing = {
   resetHoldMs: 100,
   bootHoldMs: [50, 550],

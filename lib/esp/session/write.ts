@@ -1,15 +1,17 @@
 import { Inflate } from 'pako';
 import { isKeywayError } from '../../errors/index.ts';
+import { toHex } from '../digest.ts';
 import type { Platform } from '../platform.ts';
 import type { RegionKind } from '../types.ts';
+import { hex, roundUp, SECTOR } from '../units.ts';
 import type { PreparedRequest } from './channel.ts';
 import { fail } from './errors.ts';
 import { blankMd5, type Piece, partAtGaps } from './gaps.ts';
-import { FlashCommands, type LoaderContext, roundUp } from './loader.ts';
-import { hexNumber, SECTOR, toHex } from './protocol.ts';
+import { FlashCommands, type LoaderContext } from './loader.ts';
 import { recover } from './recover.ts';
 import { sleep } from './timing.ts';
 
+/** Bytes to write in one go, verified as a whole. */
 export interface WriteRegion {
   /** A multiple of 4096. */
   readonly offset: number;
@@ -20,6 +22,7 @@ export interface WriteRegion {
   readonly md5?: string;
 }
 
+/** How to cancel a write, and whom to tell. */
 export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
   /** Uncompressed bytes of the region that are written. */
@@ -27,6 +30,7 @@ export interface WriteOptions {
   readonly onPhase?: (phase: 'compress' | 'erase' | 'verify') => void;
 }
 
+/** How a write went. */
 export interface WriteResult {
   readonly md5: string;
   /** How often the region was written; more than 1 after a fault that only its MD5 showed. */
@@ -219,7 +223,7 @@ class SizeCounter {
 function mismatch(region: WriteRegion, wanted: string, found: string): Error {
   return fail(
     'MD5_MISMATCH',
-    `The flash at ${hexNumber(region.offset)} does not hold "${region.name}" (${region.data.length} bytes), though it was written twice.`,
+    `The flash at ${hex(region.offset)} does not hold "${region.name}" (${region.data.length} bytes), though it was written twice.`,
     {
       hint: 'Try a lower baud rate. When it stays so, the flash chip or its wiring is faulty.',
       detail: { offset: region.offset, size: region.data.length, name: region.name, wanted, found },

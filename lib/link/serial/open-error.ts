@@ -26,13 +26,16 @@ export async function openError(path: string, cause: unknown): Promise<Error> {
         hint:
           'On Linux the port usually belongs to the group dialout: run "sudo usermod -aG dialout $USER", log out and ' +
           `in again, and restart Node-RED. In Docker start the container with "--device ${path}".`,
-        detail: { address: path },
+        detail: { field: 'address', value: path },
         cause,
       });
     case 'busy':
       return busy(path, cause);
     default:
-      return fail('PORT_FAILED', `The port ${path} cannot be opened: ${text}.`, { detail: { address: path }, cause });
+      return fail('PORT_FAILED', `The port ${path} cannot be opened: ${text}.`, {
+        detail: { field: 'address', value: path },
+        cause,
+      });
   }
 }
 
@@ -63,7 +66,7 @@ async function notFound(path: string, cause: unknown): Promise<Error> {
       there.length === 0
         ? 'No serial port is plugged in. In Docker start the container with "--device" and the port.'
         : `Ports that are there: ${there.join(', ')}.`,
-    detail: { address: path, available: there },
+    detail: { field: 'address', value: path, available: there },
     cause,
   });
 }
@@ -72,7 +75,7 @@ async function busy(path: string, cause: unknown): Promise<Error> {
   const holder = await findHolder(path);
   return fail('PORT_BUSY', `The port ${path} is held by ${holder ?? 'another program'}.`, {
     hint: 'Close the program that uses it (a serial monitor, ModemManager, another flow), then try again.',
-    detail: { address: path, ...(holder === undefined ? {} : { heldBy: holder }) },
+    detail: { field: 'address', value: path, ...(holder === undefined ? {} : { heldBy: holder }) },
     cause,
   });
 }

@@ -10,6 +10,7 @@ export interface BootLine {
   readonly text: string;
 }
 
+/** How a boot from flash ended. */
 export type BootEnd =
   /** The app runs. */
   | 'running'

@@ -10,6 +10,7 @@ export interface SecurityOptions {
   readonly manualEncryptDisabled: boolean;
 }
 
+/** What chip to put on the bench. */
 export interface VirtualChipOptions {
   /** Only "esp32c3" so far. */
   readonly model: string;

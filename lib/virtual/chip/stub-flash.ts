@@ -1,7 +1,7 @@
 import type { ChipContext } from './context.ts';
 import { type InflateResult, StreamInflater } from './inflate.ts';
 import { BLOCK, checksum, type Request, SECTOR, STUB_ERROR, word } from './protocol.ts';
-import type { Outcome } from './stub.ts';
+import type { Outcome } from './stub-outcome.ts';
 
 const BLOCK_LIMIT = 0x4000;
 

@@ -8,6 +8,7 @@ import { OP, parseRequest, type Request, reply, STUB_ERROR, word } from './proto
 import { StubReceiver } from './receiver.ts';
 import { securityInfo } from './security.ts';
 import { StubFlash } from './stub-flash.ts';
+import type { Outcome } from './stub-outcome.ts';
 
 const NONE = new Uint8Array(0);
 const OHAI = new TextEncoder().encode('OHAI');
@@ -17,14 +18,6 @@ const MAX_PACKET = 4096;
 
 /** From the end of a block's ACK to the work on it, on a paced line, in ms: a real chip inflates for longer. */
 const WORK_AFTER_MS = 4;
-
-/** How a command went: a stub code (0 = well), what to reply with, what to do once the reply is out. */
-export interface Outcome {
-  readonly error?: number;
-  readonly value?: number;
-  readonly data?: Uint8Array;
-  readonly after?: () => Generator<number | null, number, void>;
-}
 
 /**
  * The flasher stub, generations 1 and 2. Replies end in two status bytes. DATA commands are acknowledged before the

@@ -4,6 +4,7 @@ import { type Direction, type Fault, Faults } from './faults.ts';
 import { garble, ratesMatch } from './garble.ts';
 import { StatsKeeper } from './stats.ts';
 
+/** At the true rate of the line, or as fast as it goes. */
 export type LineMode = 'paced' | 'free';
 
 /** The rate a boot ROM talks at before anybody asked for another. */

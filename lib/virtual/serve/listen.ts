@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { fail } from '../errors.ts';
 import type { VirtualSocket } from '../socket.ts';
 
+/** Where to listen. */
 export interface ListenOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
@@ -59,7 +60,7 @@ function bind(server: Server, host: string, port: number): Promise<number> {
       reject(
         fail('LISTEN_FAILED', `${host}:${port} cannot be listened on: ${cause.message}.`, {
           hint: 'Use another port, or 0 for any free one.',
-          detail: { host, port },
+          detail: { field: 'port', value: port, host },
           cause,
         }),
       );

@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { mkdtemp, readlink, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fail } from '../errors.ts';
@@ -9,6 +9,7 @@ import { RemoteEnd } from './remote-end.ts';
 
 type Helper = 'python3' | 'socat';
 
+/** Where the pseudo-terminal appears, and who makes it. */
 export interface PtyOptions {
   /** Where a link to the device is put; default none. */
   readonly path?: string;
@@ -18,6 +19,8 @@ export interface PtyOptions {
 
 /** How long a helper may take to make its device, in ms. */
 const START_MS = 5000;
+/** What a helper says once its device is set up: socat names it before it has made it raw. */
+const READY: Readonly<Record<Helper, RegExp>> = { python3: /\n/, socat: /starting data transfer loop/ };
 
 /**
  * Makes a raw pseudo-terminal and carries bytes between it and standard input and output. It keeps the device open
@@ -56,8 +59,16 @@ while True:
 export async function servePty(socket: VirtualSocket, options: PtyOptions = {}): Promise<Service> {
   const folder = options.path === undefined ? await mkdtemp(join(tmpdir(), 'keyway-pty-')) : undefined;
   const link = options.path ?? join(folder as string, 'tty');
-  let terminal: Terminal | undefined = await openTerminal(link, options.helpers ?? ['python3', 'socat']);
-  const address = options.path ?? terminal.device;
+  const helpers = options.helpers ?? ['python3', 'socat'];
+  const tidy = async (): Promise<void> => {
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  };
+  const first = await openTerminal(link, helpers).catch(async (error: unknown) => {
+    await tidy();
+    throw error;
+  });
+  let terminal: Terminal | undefined = first;
+  const address = options.path ?? first.device;
   let work = Promise.resolve();
   let closed = false;
 
@@ -84,13 +95,19 @@ export async function servePty(socket: VirtualSocket, options: PtyOptions = {}):
     work = work
       .then(async () => {
         if (closed || terminal !== undefined) return;
-        terminal = await openTerminal(link, options.helpers ?? ['python3', 'socat']);
+        terminal = await openTerminal(link, helpers);
         connect(terminal);
       })
       .catch(() => undefined);
   };
 
-  connect(terminal);
+  try {
+    connect(first);
+  } catch (error) {
+    await close(first);
+    await tidy();
+    throw error;
+  }
   const stop = socket.onChange(follow);
   return {
     address,
@@ -99,7 +116,7 @@ export async function servePty(socket: VirtualSocket, options: PtyOptions = {}):
       stop();
       await work;
       if (terminal !== undefined) await close(terminal);
-      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+      await tidy();
     },
   };
 }
@@ -115,19 +132,17 @@ async function openTerminal(link: string, helpers: readonly Helper[]): Promise<T
   for (const helper of helpers) {
     await rm(link, { force: true });
     const child =
-      helper === 'python3'
-        ? spawn('python3', ['-c', SCRIPT])
-        : spawn('socat', ['-d', '-d', 'STDIO', `PTY,raw,echo=0,link=${link}`]);
+      helper === 'python3' ? spawn('python3', ['-c', SCRIPT]) : spawn('socat', ['-d', '-d', 'STDIO', 'PTY,raw,echo=0']);
     child.stdin.on('error', () => undefined);
-    const device = await deviceOf(child);
+    const device = await deviceOf(child, READY[helper]);
     if (device === undefined) continue;
-    if (helper === 'python3') await symlink(device, link);
+    await symlink(device, link);
     const exited = new Promise<void>((resolve) => {
       child.once('exit', () => resolve());
     });
     return {
       child,
-      device: helper === 'python3' ? device : await readlink(link),
+      device,
       close: async () => {
         child.kill();
         await exited;
@@ -142,7 +157,7 @@ async function openTerminal(link: string, helpers: readonly Helper[]): Promise<T
 }
 
 /** The device a helper names on its standard error; undefined when the helper is not installed. */
-function deviceOf(child: ChildProcessWithoutNullStreams): Promise<string | undefined> {
+function deviceOf(child: ChildProcessWithoutNullStreams, ready: RegExp): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     let said = '';
     const failed = (what: string): void => {
@@ -162,7 +177,7 @@ function deviceOf(child: ChildProcessWithoutNullStreams): Promise<string | undef
     child.stderr.on('data', (chunk: Uint8Array) => {
       said += new TextDecoder().decode(chunk);
       const device = /(\/dev\/\S+)\s/.exec(said)?.[1];
-      if (device === undefined) return;
+      if (device === undefined || !ready.test(said)) return;
       clearTimeout(timer);
       resolve(device);
     });

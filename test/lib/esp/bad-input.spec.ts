@@ -253,7 +253,7 @@ describe('bad input: refused with a code, the field and the value, before the fi
 
   for (const [
     name,
-    { code, field, value, set = wholeSet, plan: change = (plan) => plan, port, asks },
+    { code, field, value, set = wholeSet, plan: change = (plan: FlashPlan) => plan, port, asks },
   ] of Object.entries(cases)) {
     it(`${code}: ${name}`, async () => {
       const before = chip.flash.slice();

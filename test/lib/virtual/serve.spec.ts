@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readlinkSync } from 'node:fs';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -189,6 +189,31 @@ describe('virtual bench: servers', () => {
       await assert.rejects(servePty(socket), (error) => isKeywayError(error, 'PTY_HELPER_MISSING'));
     } finally {
       process.env.PATH = before;
+    }
+  });
+
+  it('leaves nothing behind when a pseudo-terminal cannot be had', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'keyway-test-'));
+    await writeFile(join(folder, 'python3'), '#!/bin/sh\nexit 3\n', { mode: 0o755 });
+    const { PATH, TMPDIR } = process.env;
+    process.env.TMPDIR = folder;
+    try {
+      process.env.PATH = folder;
+      await assert.rejects(
+        servePty(socket),
+        (error) => isKeywayError(error, 'PTY_FAILED') && /code 3/.test(error.message),
+      );
+      process.env.PATH = PATH;
+      const link = await openLink(`virtual:${socket.name}`, { owner: 'test' });
+      await assert.rejects(servePty(socket), (error) => isKeywayError(error, 'PORT_BUSY', 'PTY_HELPER_MISSING'));
+      await link.close();
+      assert.deepEqual(await readdir(folder), ['python3']);
+      assert.equal(socket.isHeld, false);
+    } finally {
+      process.env.PATH = PATH;
+      if (TMPDIR === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = TMPDIR;
+      await rm(folder, { recursive: true });
     }
   });
 });

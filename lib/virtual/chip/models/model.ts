@@ -78,4 +78,5 @@ export interface RomText {
   readonly resetReasons: Readonly<Record<ResetReason, string>>;
 }
 
+/** Why a chip started. */
 export type ResetReason = 'power-on' | 'panic' | 'watchdog' | 'rom-watchdog' | 'brownout' | 'software';

@@ -134,6 +134,8 @@ describe('planFlash', () => {
         'one',
         'two',
       ]));
+    it('overlap of blank otadata, though it is erased and not written', () =>
+      refused('OVERLAP', imageSet([region(0, bytes(9, 0xff), 'a', 'otadata'), region(0, bytes(9), 'b')]), {}, ['"a"']));
     it('an unknown chip', () => refused('UNKNOWN_CHIP', wholeSet(), { chip: 'esp64' }, ['esp64']));
     it('an unknown guard', () => refused('BAD_FORCE', wholeSet(), { force: ['EVERYTHING'] }, ['EVERYTHING']));
     it('an image for another chip than declared', () =>

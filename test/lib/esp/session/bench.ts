@@ -55,7 +55,7 @@ export function nextLog(chip: VirtualChip, wanted: RegExp): Promise<string> {
 }
 
 /** The same link with a part of it changed: a broken wire, a missing one. */
-export function changed(link: Link, change: Partial<Pick<Link, 'write' | 'setLines' | 'info'>>): Link {
+export function changed(link: Link, change: Partial<Pick<Link, 'write' | 'setLines' | 'onData' | 'info'>>): Link {
   return new Proxy(link, {
     get(target, key) {
       if (key in change) return change[key as keyof typeof change];

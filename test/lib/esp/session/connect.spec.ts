@@ -111,6 +111,46 @@ describe('connectChip', () => {
     await refused('PORT_GONE', work);
   });
 
+  it('CHIP_REFUSED: a question arrives damaged', async () => {
+    const { link } = chipOnCable();
+    // WRITE_REG loses a byte: the ROM finds it too short.
+    const damaged = changed(link, {
+      write: (bytes) =>
+        link.write(bytes[2] === 0x09 ? Uint8Array.from([...bytes.slice(0, 12), ...bytes.slice(13)]) : bytes),
+    });
+    const error = await refused('CHIP_REFUSED', connectChip(damaged, connecting));
+    assert.match(error.message, /status 1,5/);
+  });
+
+  it('UNKNOWN_CHIP: it answers, and its family is not known', async () => {
+    const { link } = chipOnCable();
+    const stranger = changed(link, {
+      onData: (listener) =>
+        link.onData((chunk) => {
+          const bytes = chunk.slice();
+          // The chip id in the answer to GET_SECURITY_INFO.
+          if (bytes[0] === 0xc0 && bytes[2] === 0x14 && bytes.length > 22) bytes[21] = 0x7b;
+          listener(bytes);
+        }),
+    });
+    const error = await refused('UNKNOWN_CHIP', connectChip(stranger, connecting));
+    assert.match(error.message, /123/);
+  });
+
+  it('STUB_FAILED: the stub does not arrive as it was sent', async () => {
+    const { link } = chipOnCable();
+    const damaged = changed(link, {
+      write: (bytes) =>
+        link.write(bytes[2] === 0x07 ? bytes.map((byte, i) => (i === 200 ? byte ^ 0x01 : byte)) : bytes),
+    });
+    const session = await connectChip(damaged, connecting);
+    await refused('STUB_FAILED', session.startStub());
+    await session.close();
+    const next = await connectChip(link, connecting);
+    assert.equal(await next.startStub(), true);
+    await next.close();
+  });
+
   it('CANCELLED: while it waits for an answer', async () => {
     const { host } = createMemoryPair({ name: 'cancelled' });
     const work = connectChip(host, { ...connecting, attempts: 1000, signal: AbortSignal.timeout(60) });

@@ -101,6 +101,15 @@ describe('faults while flashing', () => {
     }
   }
 
+  it('NOT_ERASED: the flash is not blank after it was erased', async () => {
+    const { chip, link } = chipOnCable();
+    chip.on('command', ({ name }) => {
+      if (name === 'ERASE_REGION') chip.flash[0x100005] = 0x7f;
+    });
+    const error = await refused('NOT_ERASED', flash(link, plan, connecting));
+    assert.match(error.message, /"gone" at 0x100000/);
+  });
+
   it('an error that the stub tells late does not pass for success', async () => {
     const { chip, link } = chipOnCable();
     let spoilt = false;

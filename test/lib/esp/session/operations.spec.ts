@@ -51,6 +51,17 @@ describe('ChipSession', () => {
     await session.close();
   });
 
+  it('READ_CORRUPT: damaged twice', async () => {
+    const { chip, session } = await withStub();
+    chip.on('command', ({ name }) => {
+      if (name === 'READ_FLASH') chip.setFault({ kind: 'flip', direction: 'toHost', at: 300, mask: 0x02 });
+    });
+    await refused('READ_CORRUPT', session.readFlash(0, 5000));
+    chip.removeAllListeners('command');
+    assert.deepEqual(await session.readFlash(0, 5000), chip.flash.slice(0, 5000));
+    await session.close();
+  });
+
   it('a cancelled read leaves the line usable', async () => {
     const { chip, session } = await withStub();
     const cancel = new AbortController();
