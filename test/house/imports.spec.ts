@@ -72,8 +72,7 @@ describe('imports', () => {
 
   it('make no circle', () => {
     const graph = new Map<string, string[]>();
-    for (const one of imports)
-      if (one.own) graph.set(one.from, [...(graph.get(one.from) ?? []), one.to]);
+    for (const one of imports) if (one.own) graph.set(one.from, [...(graph.get(one.from) ?? []), one.to]);
     assert.deepEqual(findCircles(graph), []);
   });
 
