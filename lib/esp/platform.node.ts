@@ -40,6 +40,11 @@ async function hash(algorithm: 'md5' | 'sha256', bytes: Uint8Array): Promise<Uin
   return new Uint8Array(result.buffer, result.byteOffset, result.length);
 }
 
+/** SHA-256 at once, about 1 ms a MB: for parseImage and checkImage, whose portable one takes fifty times as long. */
+export function nodeSha256(bytes: Uint8Array): Uint8Array {
+  return createHash('sha256').update(bytes).digest();
+}
+
 /**
  * Hashes by node:crypto and compresses in a worker thread with pako: Node's own zlib makes level-9 streams about
  * 2 % longer, which the line then pays for. Results are kept by SHA-256; equal bytes asked for at the same time are

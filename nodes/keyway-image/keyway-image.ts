@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { buildImage, checkImage, demoImageSet } from '../../lib/esp/index.ts';
+import { nodeSha256 } from '../../lib/esp/node.ts';
 import { asBuffer } from '../shared/bytes.ts';
 import { fail } from '../shared/errors.ts';
 import type { Fields } from '../shared/evaluate.ts';
@@ -49,7 +50,7 @@ async function build(config: ImageConfig, msg: Message, fields: Fields<ImageConf
 async function inspect(fields: Fields<ImageConfig>): Promise<Outcome> {
   const source = await fields.value('source');
   const bytes = await bytesOf(source);
-  const verdict = checkImage(bytes);
+  const verdict = checkImage(bytes, { hash: nodeSha256 });
   const name = verdict.image?.app?.project ?? verdict.image?.kind ?? 'no image';
   return { topic: 'image/inspected', payload: verdict, status: verdict.ok ? name : 'not sound' };
 }

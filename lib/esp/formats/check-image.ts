@@ -1,6 +1,6 @@
 import { isKeywayError } from '../../errors/index.ts';
 import { chipByName } from '../chips.ts';
-import { type EspImage, parseImage } from './image.ts';
+import { type EspImage, parseImage, type Sha256 } from './image.ts';
 
 /** One thing that was checked. */
 export interface ImageFinding {
@@ -34,6 +34,8 @@ export interface CheckImageOptions {
   readonly chip?: string;
   /** That chip's revision, major × 100 + minor. */
   readonly revision?: number;
+  /** How the SHA-256 is computed; as in ParseImageOptions. */
+  readonly hash?: Sha256;
 }
 
 const revisionText = (revision: number): string => `v${Math.floor(revision / 100)}.${revision % 100}`;
@@ -42,7 +44,7 @@ const revisionText = (revision: number): string => `v${Math.floor(revision / 100
 export function checkImage(bytes: Uint8Array, options: CheckImageOptions = {}): ImageVerdict {
   let image: EspImage;
   try {
-    image = parseImage(bytes);
+    image = parseImage(bytes, { hash: options.hash ?? true });
   } catch (error) {
     if (!isKeywayError(error, 'BAD_IMAGE')) throw error;
     return { ok: false, findings: [{ code: 'BAD_IMAGE', level: 'error', message: error.message }], image: null };

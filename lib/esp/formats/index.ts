@@ -4,7 +4,14 @@ export { type CheckImageOptions, checkImage, type ImageFinding, type ImageVerdic
 export { espCrc32 } from './crc32.ts';
 export { DEMO_IDF_VERSION, demoMessage, isDemoImage } from './demo-mark.ts';
 export type { AppDescriptor, BootloaderDescriptor } from './descriptors.ts';
-export { type EspImage, IMAGE_MAGIC, type ImageSegment, type ParseImageOptions, parseImage } from './image.ts';
+export {
+  type EspImage,
+  IMAGE_MAGIC,
+  type ImageSegment,
+  type ParseImageOptions,
+  parseImage,
+  type Sha256,
+} from './image.ts';
 export { type DemoSetOptions, demoImageSet, factoryErase, PROVISIONING_4MB_CSV } from './layouts.ts';
 export { BUILDABLE_CHIPS } from './load-maps.ts';
 export {

@@ -1,5 +1,6 @@
 import { isKeywayError } from '../../errors/index.ts';
 import { demoMessage, type EspImage, type Partition, parseImage } from '../../esp/index.ts';
+import { nodeSha256 } from '../../esp/node.ts';
 import type { ChipContext } from '../chip/context.ts';
 import { type BootEnd, type BootScript, hex } from './script.ts';
 
@@ -31,7 +32,7 @@ export function loadApp(
   }
   let image: EspImage;
   try {
-    image = parseImage(bytes);
+    image = parseImage(bytes, { hash: nodeSha256 });
   } catch (error) {
     if (!isKeywayError(error)) throw error;
     return refuse('esp_image', error.message);

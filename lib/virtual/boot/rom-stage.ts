@@ -1,5 +1,6 @@
 import { isKeywayError } from '../../errors/index.ts';
 import { parseImage } from '../../esp/index.ts';
+import { nodeSha256 } from '../../esp/node.ts';
 import type { ChipContext } from '../chip/context.ts';
 import { word } from '../chip/protocol.ts';
 import { runBootloader } from './bootloader-stage.ts';
@@ -23,7 +24,7 @@ export function startFromRom(context: ChipContext, script: BootScript): BootEnd 
   if (bytes[0] !== IMAGE_MAGIC) return giveUp(script, `invalid header: ${hex(header, 8)}`);
   let image: ReturnType<typeof parseImage>;
   try {
-    image = parseImage(bytes);
+    image = parseImage(bytes, { hash: nodeSha256 });
   } catch (error) {
     if (!isKeywayError(error)) throw error;
     return giveUp(script, `invalid header: ${hex(header, 8)}`);
