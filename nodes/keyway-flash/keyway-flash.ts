@@ -22,14 +22,15 @@ export default function register(RED: Red): void {
       progressOutput: 1,
       verb: 'flash',
       run: async (job, fields) => {
-        const plan = planIn(await fields.value('plan'));
+        const force = await fields.words('force');
+        const plan = planIn(await fields.value('plan'), force);
         const mac = macOf(await fields.text('mac'));
         const options: FlashOptions = {
           platform: nodePlatform,
           signal: job.signal,
           baudRate: await fields.number('baudRate', { min: 300, max: 20_000_000, blank: 460_800 }),
           attempts: await fields.number('attempts', { min: 1, max: 100, blank: 7 }),
-          force: await fields.words('force'),
+          force,
           resetAfter: config.resetAfter,
           resetBefore: config.entry,
         };

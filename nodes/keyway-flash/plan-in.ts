@@ -3,9 +3,9 @@ import { fail } from '../shared/errors.ts';
 
 /**
  * The plan that a field holds, looked at before any port is opened.
- * @throws NO_PLAN, PLAN_WITHOUT_BYTES, EMPTY_PLAN, BAD_OFFSET, BAD_SIZE
+ * @throws NO_PLAN, PLAN_WITHOUT_BYTES, EMPTY_PLAN, BAD_OFFSET, BAD_SIZE, BAD_FORCE
  */
-export function planIn(value: unknown): FlashPlan {
+export function planIn(value: unknown, force: readonly string[]): FlashPlan {
   const plan = value as Partial<FlashPlan> | undefined | null;
   if (typeof plan !== 'object' || plan === null || !Array.isArray(plan.steps) || !plan.steps.every(isStep)) {
     throw fail('NO_PLAN', 'There is no flash plan in the message.', {
@@ -24,7 +24,7 @@ export function planIn(value: unknown): FlashPlan {
       },
     );
   }
-  checkPlan(plan as FlashPlan);
+  checkPlan(plan as FlashPlan, force);
   return plan as FlashPlan;
 }
 

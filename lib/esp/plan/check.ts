@@ -1,6 +1,6 @@
 import type { EraseRange, FlashPlan } from '../types.ts';
 import { hex, SECTOR } from '../units.ts';
-import { fail } from './errors.ts';
+import { fail, GuardBook } from './errors.ts';
 
 const LIMIT = 0x1_0000_0000;
 
@@ -33,9 +33,11 @@ export function checkErase(field: string, { offset, size, name }: EraseRange): v
 
 /**
  * Looks at a finished plan once more before a chip is touched: between planning and flashing it may have been through
- * other hands. @throws EMPTY_PLAN, BAD_OFFSET, BAD_SIZE, PLAN_WITHOUT_BYTES
+ * other hands. `force` are guards to be overridden beside the plan's own. @throws EMPTY_PLAN, BAD_OFFSET, BAD_SIZE, PLAN_WITHOUT_BYTES,
+ * BAD_FORCE
  */
-export function checkPlan(plan: FlashPlan): void {
+export function checkPlan(plan: FlashPlan, force: readonly string[] = []): void {
+  new GuardBook([...(plan.force ?? []), ...force]);
   if (plan.steps.length === 0) {
     throw fail('EMPTY_PLAN', `The plan "${plan.name}" has nothing to write and nothing to erase.`, {
       hint: 'Give at least one file with an offset.',

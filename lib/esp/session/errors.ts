@@ -13,7 +13,8 @@ export const sessionErrors = {
   BAUD_FAILED: 'the chip did not answer at the new line rate',
   MD5_MISMATCH: 'the flash does not hold what was written, twice',
   NOT_ERASED: 'the flash is not blank after an erase',
-  READ_CORRUPT: 'what was read from the flash does not match its checksum, twice',
+  READ_CORRUPT:
+    'what was read from the flash does not match its checksum, or the chip tells of itself differently each time',
   NEEDS_STUB: 'the operation needs the flasher stub, which is not running',
   BAD_RANGE: 'an offset or size that is negative, not a whole number or not a multiple of what it must be',
   CANCELLED: 'somebody cancelled the operation',

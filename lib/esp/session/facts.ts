@@ -2,6 +2,7 @@ import type { ESPLoader } from 'esptool-js';
 import { isKeywayError } from '../../errors/index.ts';
 import type { ChipFacts, ChipSecurity } from '../types.ts';
 import type { Channel } from './channel.ts';
+import { fail } from './errors.ts';
 import type { EsptoolSession } from './esptool.ts';
 import { Op, words } from './protocol.ts';
 import type { Timing } from './timing.ts';
@@ -16,7 +17,7 @@ export async function readFacts(
   timing: Timing,
   signal?: AbortSignal,
 ): Promise<ChipFacts> {
-  const security = await esptool.ask(signal, readSecurity);
+  const security = await esptool.ask(signal, (loader) => agreed('security state', () => readSecurity(loader)));
   const base = await esptool.ask(signal, async (loader) => ({
     name: loader.chip.CHIP_NAME,
     imageChipId: loader.chip.IMAGE_CHIP_ID ?? 0,
@@ -35,23 +36,49 @@ export async function readFacts(
       security,
     };
   }
-  const more = await esptool.ask(signal, async (loader) => ({
-    description: await loader.chip.getChipDescription(loader),
-    features: await loader.chip.getChipFeatures(loader),
-    crystalMHz: await loader.chip.getCrystalFreq(loader),
-    mac: (await loader.chip.readMac(loader)).toLowerCase(),
-  }));
+  const more = await esptool.ask(signal, (loader) => agreed('efuses', () => readEfuses(loader)));
   if (!stubRunning) {
     // The ROM answers for the flash chip only once it is attached; it takes two words where the stub takes one.
     await channel.command(Op.SPI_ATTACH, words(0, 0), { timeoutMs: timing.commandMs, signal });
   }
-  const flash = await esptool.ask(signal, readFlashId);
+  const flash = await esptool.ask(signal, (loader) => agreed('flash id', () => readFlashId(loader)));
   if (!stubRunning && flash !== null && flash.size !== null) {
     // Without it the ROM refuses what lies beyond the size it assumes. Id, size, block, sector, page, status mask.
     const parameters = words(0, flash.size, 0x10000, 0x1000, 0x100, 0xffff);
     await channel.command(Op.SPI_SET_PARAMS, parameters, { timeoutMs: timing.commandMs, signal });
   }
   return { ...base, ...more, revision: revisionOf(more.description), flash, security };
+}
+
+/** How often a fact is asked for until two answers in a row agree. */
+const ASKED_AT_MOST = 5;
+
+/**
+ * A reply carries no checksum, and what it says decides what is written and whose certificate a board gets: it counts
+ * once it was given twice in a row. @throws READ_CORRUPT
+ */
+async function agreed<T>(what: string, read: () => Promise<T>): Promise<T> {
+  let last = await read();
+  for (let asked = 2; asked <= ASKED_AT_MOST; asked++) {
+    const next = await read();
+    if (JSON.stringify(next) === JSON.stringify(last)) return next;
+    last = next;
+  }
+  throw fail('READ_CORRUPT', `The chip's ${what} read differently ${ASKED_AT_MOST} times.`, {
+    hint: 'The line is noisy: try another cable or port.',
+    detail: { what },
+  });
+}
+
+async function readEfuses(
+  loader: ESPLoader,
+): Promise<Pick<ChipFacts, 'description' | 'features' | 'crystalMHz'> & { mac: string }> {
+  return {
+    description: await loader.chip.getChipDescription(loader),
+    features: await loader.chip.getChipFeatures(loader),
+    crystalMHz: await loader.chip.getCrystalFreq(loader),
+    mac: (await loader.chip.readMac(loader)).toLowerCase(),
+  };
 }
 
 async function readSecurity(loader: ESPLoader): Promise<ChipSecurity> {

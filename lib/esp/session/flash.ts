@@ -28,7 +28,7 @@ export interface FlashOptions extends ConnectOptions {
  */
 export async function flash(link: Link, plan: FlashPlan, options: FlashOptions): Promise<FlashResult> {
   const started = performance.now();
-  checkPlan(plan);
+  checkPlan(plan, options.force);
   throwIfCancelled(options.signal);
   const session = await connectChip(link, options);
   try {

@@ -122,6 +122,32 @@ describe('connectChip', () => {
     assert.match(error.message, /status 1,5/);
   });
 
+  it('believes a fact once it was given twice alike: a flipped bit changes no MAC, no revision, no size', async () => {
+    const truth = (await connectChip(chipOnCable().link, connecting)).facts;
+    let strayed = 0;
+    // One answer after the other, until there are no more.
+    for (let wrong = 0; wrong === strayed; wrong++) {
+      const { link } = chipOnCable();
+      let replies = 0;
+      const flipped = changed(link, {
+        onData: (listener) =>
+          link.onData((chunk) => {
+            const bytes = chunk.slice();
+            // The lowest byte of the value in one answer to READ_REG.
+            if (bytes[0] === 0xc0 && bytes[2] === 0x0a && replies++ === wrong) {
+              strayed++;
+              bytes[5] = (bytes[5] ?? 0) ^ 0x02;
+            }
+            listener(bytes);
+          }),
+      });
+      const session = await connectChip(flipped, connecting);
+      assert.deepEqual(session.facts, truth, `answer ${wrong} was flipped`);
+      await session.close();
+    }
+    assert.ok(strayed > 20, `only ${strayed} answers`);
+  });
+
   it('UNKNOWN_CHIP: it answers, and its family is not known', async () => {
     const { link } = chipOnCable();
     const stranger = changed(link, {
