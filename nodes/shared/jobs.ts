@@ -230,7 +230,7 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
       return undefined;
     } catch (thrown) {
       end();
-      const error = failureOf(thrown, abort.signal);
+      const error = withHint(failureOf(thrown, abort.signal));
       options.onFailed?.(msg);
       status.failed(key, codeOf(error));
       msg.job = id;
@@ -259,6 +259,13 @@ function failureOf(thrown: unknown, signal: AbortSignal): Error {
   if (thrown instanceof Error && codeOf(thrown, '') !== '') return thrown;
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   return fail('INTERNAL', text, { cause: thrown });
+}
+
+/** Catch and the log are given the message alone: what to do belongs into it. */
+function withHint(error: Error): Error {
+  if (!isKeywayError(error) || error.hint === undefined || error.message.includes(error.hint)) return error;
+  const { code, message, hint, cause, detail } = error;
+  return new KeywayError(code, `${message} ${hint}`, { hint, cause, ...(detail === undefined ? {} : { detail }) });
 }
 
 function timedOut(ms: number): KeywayError {

@@ -122,6 +122,8 @@ describe('keyway-flash', () => {
     const code = await bench.failure('plan', { device: { mac: '02:00:00:00:00:01' } });
     assert.equal(code, 'WRONG_BOARD');
     const [caught] = bench.caught.messages;
+    // Catch is given the message alone: it also says what to do.
+    assert.match(String(caught?.error.message), /\. [A-Z][^.]+\.$/);
     assert.deepEqual([caught?.record.result, caught?.record.code], ['failed', 'WRONG_BOARD']);
     assert.equal(caught?.record.mac, chipOf('flash-board').mac);
     assert.ok(chipOf('flash-board').flash.every((byte) => byte === 0xff));

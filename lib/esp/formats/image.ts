@@ -71,7 +71,7 @@ export type Sha256 = (bytes: Uint8Array) => Uint8Array;
 
 function bad(what: string, offset: number, field: string, value: unknown): Error {
   return fail('BAD_IMAGE', `The image is broken at offset 0x${offset.toString(16)}: ${what}.`, {
-    hint: 'give an app or bootloader image as the build system makes it (.bin, not .elf)',
+    hint: 'Give an app or bootloader image as the build system makes it (.bin, not .elf).',
     detail: { offset, field, value },
   });
 }

@@ -69,14 +69,14 @@ function unreadable(cause: unknown, named: string): Error {
     return fail('FILE_MISSING', `"${named}" does not exist.`, {
       cause,
       detail,
-      hint: 'check the path; build the firmware first',
+      hint: 'Check the path; build the firmware first.',
     });
   }
   if (code === 'EACCES' || code === 'EPERM') {
     return fail('FILE_MISSING', `"${named}" may not be read.`, {
       cause,
       detail,
-      hint: 'give this user the right to read it',
+      hint: 'Give this user the right to read it.',
     });
   }
   if (cause instanceof Error && code.startsWith('FILE_')) return cause;
@@ -146,7 +146,7 @@ async function loadFolder(
     return { ...(await readWebToolsManifest(await text(manifest), source.chip, load, source)), source: 'folder' };
   }
   throw fail('FILE_MISSING', `"${source.path}" has neither flasher_args.json nor manifest.json.`, {
-    hint: 'name the build folder of an ESP-IDF project, or one with an ESP Web Tools manifest',
+    hint: 'Name the build folder of an ESP-IDF project, or one with an ESP Web Tools manifest.',
     detail: { field: 'path', value: source.path },
   });
 }

@@ -65,7 +65,7 @@ function findLayout(bytes: Uint8Array, wanted: ChipFamily | undefined): Layout {
   }
   const what = wanted === undefined ? 'a chip' : `an ${wanted.name}`;
   throw fail('BAD_IMAGE', `The file holds no bootloader of ${what} with a partition table behind it.`, {
-    hint: 'a merged image starts at 0 or with the bootloader; give a single app as a file with its offset',
+    hint: 'A merged image starts at 0 or with the bootloader; give a single app as a file with its offset.',
     detail: { offset: 0, field: 'merged', value: bytes[0] },
   });
 }

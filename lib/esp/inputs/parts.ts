@@ -24,7 +24,7 @@ export function readOffset(value: unknown, field: string): number {
       'BAD_OFFSET',
       `${field} is ${typeof value === 'string' ? `"${value.slice(0, 40)}"` : String(value)}: ${what}.`,
       {
-        hint: 'offsets look like 65536 or "0x10000" and are multiples of 4096, since the flash is erased in sectors',
+        hint: 'Offsets look like 65536 or "0x10000" and are multiples of 4096, since the flash is erased in sectors.',
         detail: { field, value },
       },
     );
@@ -49,7 +49,7 @@ export function checkPath(value: unknown, field: string, what: string): string {
   }
   if (/^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(value) || /^(\/\/|\\\\)/.test(value)) {
     throw fail('REMOTE_PATH', `${what}: ${field} is "${value}", which lies on the network.`, {
-      hint: 'download the file and name its place on disk',
+      hint: 'Download the file and name its place on disk.',
       detail: { field, value },
     });
   }
@@ -64,7 +64,7 @@ export function checkInnerPath(value: unknown, field: string, what: string): str
   const path = checkPath(value, field, what).replaceAll('\\', '/');
   const outside = (): Error =>
     fail('FILE_OUTSIDE', `${what}: ${field} is "${path}", which leads out of its folder.`, {
-      hint: 'put the file beside the one that names it, or give a list of files',
+      hint: 'Put the file beside the one that names it, or give a list of files.',
       detail: { field, value },
     });
   if (path.startsWith('/') || /^[a-zA-Z]:/.test(path)) throw outside();
@@ -93,7 +93,7 @@ export async function loadPart(path: string, field: string, load: Load): Promise
   }
   if (data.length === 0) {
     throw fail('FILE_EMPTY', `"${path}" (${field}) is empty.`, {
-      hint: 'build it again; an empty file is often left by a build or download that broke off',
+      hint: 'Build it again; an empty file is often left by a build or download that broke off.',
       detail: { field, value: path },
     });
   }

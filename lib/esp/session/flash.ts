@@ -1,3 +1,4 @@
+import { isKeywayError, KeywayError } from '../../errors/index.ts';
 import type { Link } from '../../link/index.ts';
 import { checkPlan, checkPlanAgainstChip } from '../plan/index.ts';
 import type { ChipFacts, FlashPlan, FlashResult, PlanStep } from '../types.ts';
@@ -74,10 +75,37 @@ async function refuseOrForce(
   }
 }
 
-async function carryOut(session: ChipSession, plan: FlashPlan, options: FlashOptions): Promise<FlashResult['steps']> {
+type StepResults = FlashResult['steps'][number][];
+
+async function carryOut(session: ChipSession, plan: FlashPlan, options: FlashOptions): Promise<StepResults> {
+  const results: StepResults = [];
+  try {
+    await eachStep(session, plan, options, results);
+  } catch (error) {
+    throw cutShort(error, results.length, plan.steps.length);
+  }
+  return results;
+}
+
+/** A run that ends early says how far it came. */
+function cutShort(error: unknown, done: number, steps: number): unknown {
+  if (!isKeywayError(error)) return error;
+  const { code, message, detail } = error;
+  return new KeywayError(code, `${message} ${done} of ${steps} steps were done and verified before.`, {
+    hint: error.hint ?? 'Flash the plan again: what is missing or half written is written anew.',
+    cause: error,
+    detail: { ...detail, stepsDone: done, steps },
+  });
+}
+
+async function eachStep(
+  session: ChipSession,
+  plan: FlashPlan,
+  options: FlashOptions,
+  results: StepResults,
+): Promise<void> {
   const { signal, onProgress } = options;
   const meter = new ProgressMeter(onProgress);
-  const results: FlashResult['steps'][number][] = [];
   let written = 0;
   for (const [i, step] of plan.steps.entries()) {
     throwIfCancelled(signal);
@@ -112,7 +140,6 @@ async function carryOut(session: ChipSession, plan: FlashPlan, options: FlashOpt
     const { md5, attempts, resent, wireBytes } = result;
     results.push({ action, offset, size, name, wireBytes, md5, verified: true, attempts, resent });
   }
-  return results;
 }
 
 /** Compresses the next region while this one is on the line. Its failure, if any, comes back when it is written. */
