@@ -75,6 +75,7 @@ export class ChipSession {
   /** The rate the chip was told, when it is not the ROM's. */
   #baudRate: number;
 
+  /** @internal Made by connectChip; left out of the declarations, which then need no types of esptool-js. */
   constructor(
     channel: Channel,
     esptool: EsptoolSession,
