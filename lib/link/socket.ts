@@ -93,7 +93,8 @@ export abstract class SocketLink extends BaseLink {
   async close(): Promise<void> {
     this.#closing = true;
     const timer = setTimeout(() => this.#socket.destroy(), LAST_BYTES_MS);
-    this.#socket.destroySoon();
+    // Not over before the server said so too: most serve one client, and would turn the next one away.
+    this.#socket.end();
     await this.#closed;
     clearTimeout(timer);
   }
