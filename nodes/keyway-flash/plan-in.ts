@@ -13,17 +13,6 @@ export function planIn(value: unknown, force: readonly string[]): FlashPlan {
       detail: { field: 'plan' },
     });
   }
-  const bare = plan.steps.find((step) => step.action === 'write' && !(step.data instanceof Uint8Array));
-  if (bare !== undefined) {
-    throw fail(
-      'PLAN_WITHOUT_BYTES',
-      `The plan says what goes to 0x${Number(bare.offset).toString(16)}, but not the bytes.`,
-      {
-        hint: 'It is a dry run, or went through JSON: switch dry run off in the flash plan node and wire it straight here.',
-        detail: { field: 'plan', step: bare.name },
-      },
-    );
-  }
   checkPlan(plan as FlashPlan, force);
   return plan as FlashPlan;
 }

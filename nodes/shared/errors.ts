@@ -10,7 +10,6 @@ export const nodeErrors = {
   BAD_FIELD: 'a field holds a value of the wrong kind or out of range',
   BAD_EXPRESSION: 'a field cannot be evaluated',
   NO_PLAN: 'there is no flash plan in the message',
-  PLAN_WITHOUT_BYTES: 'the plan is a dry run: it says what would be written and holds no bytes',
   NO_IMAGES: 'there is no image set in the message',
   NO_RANGE: 'an erase or read names neither a range nor the whole chip',
   WRONG_BOARD: 'the board on the port is another one than the message speaks of',

@@ -51,13 +51,14 @@ export function checkPlan(plan: FlashPlan, force: readonly string[] = []): void 
       continue;
     }
     checkOffset(`${field}.offset`, step.name, step.offset, step.size);
-    const length = step.data?.length ?? 0;
+    // Through JSON a Buffer becomes an object, and a list of numbers is no bytes either.
+    const length = step.data instanceof Uint8Array ? step.data.length : 0;
     if (length > 0 && length === step.size) continue;
     throw fail(
       'PLAN_WITHOUT_BYTES',
       `The plan "${plan.name}" carries ${length} of ${step.size} bytes of "${step.name}".`,
       {
-        hint: 'Flash the plan itself, not its description.',
+        hint: 'It is a dry run, or went through JSON: flash the plan itself, not its description.',
         detail: { field: `${field}.data`, value: length, name: step.name },
       },
     );

@@ -116,6 +116,13 @@ describe('bad input: refused with a code, the field and the value, before the fi
       value: 9,
       plan: stepsAt({ action: 'write', data: bytes(9) }),
     },
+    'a plan whose bytes are a list of numbers': {
+      code: 'PLAN_WITHOUT_BYTES',
+      field: 'steps[1].data',
+      value: 0,
+      // As it comes out of JSON: the right length, and no bytes.
+      plan: stepsAt({ action: 'write', data: Array(4096).fill(7) as unknown as Uint8Array }),
+    },
     'a plan moved by a byte': {
       code: 'BAD_OFFSET',
       field: 'steps[1].offset',
