@@ -148,6 +148,24 @@ describe('virtual chip: flasher stub', () => {
     assert.equal(await bench.frameWithin(5000), undefined);
   });
 
+  it('throws away a block whose checksum is wrong (C1), plain or deflated, and takes it when it comes again', async () => {
+    const plain = noise(0x1000);
+    const packed = deflateSync(plain);
+    for (const [begin, data, part] of [
+      [0x02, 0x03, plain],
+      [0x10, 0x11, packed],
+    ] as const) {
+      const bench = new Bench();
+      await bench.startStub();
+      await bench.ok(begin, words(plain.length, 1, BLOCK, 0x10000, 0));
+      const [body, sum] = dataBlock(part, 0);
+      assert.equal(hex((await bench.ask(data, body, sum ^ 1)).body), 'c100');
+      assert.equal(bench.chip.flash[0x10000], 0xff, 'nothing was written');
+      await bench.ok(data, body, sum);
+      assert.equal(await md5(bench, 0x10000, plain.length), createHash('md5').update(plain).digest('hex'));
+    }
+  });
+
   it('compares the Adler-32 of a stream that comes in one block', async () => {
     const bench = new Bench();
     await bench.startStub();
