@@ -4,9 +4,18 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** No tool and no suite takes so long: what does hangs, and is ended. */
+const LONGEST_MS = 15 * 60_000;
+
 /** Runs a JavaScript tool on this Node; ends the script when it fails. */
 export function run(title, args, { env = {}, allowFailure = false } = {}) {
-  const outcome = spawnSync(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+  const outcome = spawnSync(process.execPath, args, {
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+    timeout: LONGEST_MS,
+    killSignal: 'SIGKILL',
+  });
+  if (outcome.error?.code === 'ETIMEDOUT') console.error(`\n${title} did not end within 15 minutes.`);
   if (outcome.status !== 0 && !allowFailure) {
     console.error(`\n${title} failed (exit ${outcome.status ?? outcome.signal}).`);
     process.exit(outcome.status ?? 1);

@@ -2,6 +2,8 @@
 const { appendFileSync } = require('node:fs');
 const Mocha = require('mocha');
 
+const GRACE_MS = 20_000;
+
 module.exports = class Reporter extends Mocha.reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
@@ -9,6 +11,12 @@ module.exports = class Reporter extends Mocha.reporters.Spec {
       const file = process.env.KEYWAY_COUNTS;
       const { passes, failures, pending } = this.stats;
       if (file) appendFileSync(file, `${JSON.stringify({ passes, failures, pending })}\n`);
+      // A test that leaves something open would keep the run alive for ever: it fails instead, and says what is open.
+      setTimeout(() => {
+        console.error(`\nThe tests are over, but this is still open: ${process.getActiveResourcesInfo().join(', ')}.`);
+        if (file) appendFileSync(file, `${JSON.stringify({ passes: 0, failures: 1, pending: 0 })}\n`);
+        process.exit(1);
+      }, GRACE_MS).unref();
     });
   }
 };

@@ -94,8 +94,17 @@ export class NodeRed {
       });
     }
     child.once('exit', () => red.#wake());
-    await red.until('Node-RED starts', () => red.log.includes('Started flows'), 60000);
-    await red.#listen();
+    // A run that is ended early must not leave it behind.
+    const kill = (): void => void child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('exit', () => process.off('exit', kill));
+    try {
+      await red.until('Node-RED starts', () => red.log.includes('Started flows'), 60000);
+      await red.#listen();
+    } catch (error) {
+      await red.stop();
+      throw error;
+    }
     return red;
   }
 
@@ -170,24 +179,38 @@ export class NodeRed {
 
   async stop(): Promise<void> {
     this.#socket?.close();
-    if (this.#child.exitCode === null) {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const ended = new Promise((done) => this.#child.once('exit', done));
       this.#child.kill('SIGTERM');
+      const forced = setTimeout(() => this.#child.kill('SIGKILL'), 15000);
       await ended;
+      clearTimeout(forced);
     }
     if (this.#installation.temporary) rmSync(this.#installation.userDir, { recursive: true, force: true });
   }
 
   async #listen(): Promise<void> {
-    const socket = new WebSocket(`${this.address.replace('http', 'ws')}/comms`);
+    const socket = await this.#openComms(Date.now() + 30000);
     this.#socket = socket;
-    await new Promise<void>((done, refuse) => {
-      socket.addEventListener('open', () => done());
-      socket.addEventListener('error', () => refuse(new Error('the comms socket did not open')));
-    });
     socket.addEventListener('message', (event) => this.#receive(String(event.data)));
     for (const topic of ['debug', 'status/#', 'notification/#', 'keyway/#'])
       socket.send(JSON.stringify({ subscribe: topic }));
+  }
+
+  /** The flows start before the comms do: until then the server refuses them, and it is asked again. */
+  async #openComms(until: number): Promise<WebSocket> {
+    for (;;) {
+      const socket = new WebSocket(`${this.address.replace('http', 'ws')}/comms`);
+      const opened = await new Promise<boolean>((done) => {
+        socket.addEventListener('open', () => done(true));
+        socket.addEventListener('error', () => done(false));
+      });
+      if (opened) return socket;
+      if (Date.now() > until || this.#child.exitCode !== null) {
+        throw new Error(`The comms of Node-RED did not open.\n${this.log}`);
+      }
+      await new Promise((done) => setTimeout(done, 50));
+    }
   }
 
   #receive(text: string): void {
