@@ -1,4 +1,5 @@
 import forge from 'node-forge/lib/forge.js';
+import 'node-forge/lib/hmac.js';
 import 'node-forge/lib/md5.js';
 import 'node-forge/lib/sha256.js';
 
@@ -13,9 +14,21 @@ export const sha256 = (bytes: Uint8Array): Uint8Array => digest(forge.sha256.cre
 const RUN = 0x8000;
 
 function digest(hash: forge.MessageDigest, bytes: Uint8Array): Uint8Array {
-  for (let at = 0; at < bytes.length; at += RUN) hash.update(String.fromCharCode(...bytes.subarray(at, at + RUN)));
-  return Uint8Array.from(hash.digest().getBytes(), (character) => character.charCodeAt(0));
+  for (let at = 0; at < bytes.length; at += RUN) hash.update(toBinary(bytes.subarray(at, at + RUN)));
+  return fromBinary(hash.digest().getBytes());
 }
+
+/** HMAC-SHA256 (RFC 2104), for pages that have no WebCrypto. */
+export function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+  const hmac = forge.hmac.create();
+  hmac.start('sha256', toBinary(key));
+  return digest(hmac, bytes);
+}
+
+/** One character a byte, as forge takes them; at most 32 KB. */
+export const toBinary = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
+
+export const fromBinary = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
 
 /** Lower-case hex of `bytes`. */
 export function toHex(bytes: Uint8Array): string {

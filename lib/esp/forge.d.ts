@@ -5,9 +5,27 @@ declare module 'node-forge/lib/forge.js' {
       update(binary: string): MessageDigest;
       digest(): { getBytes(): string };
     }
+    interface Hmac extends MessageDigest {
+      start(hash: 'sha256', key: string): void;
+    }
+    interface ByteBuffer {
+      getBytes(): string;
+    }
+    interface BlockCipher {
+      start(options: object): void;
+      update(input: ByteBuffer): void;
+      finish(pad: () => boolean): boolean;
+      readonly output: ByteBuffer;
+    }
   }
-  const forge: Record<'md5' | 'sha256', { create(): forge.MessageDigest }>;
+  const forge: Record<'md5' | 'sha256', { create(): forge.MessageDigest }> & {
+    hmac: { create(): forge.Hmac };
+    cipher: Record<'createCipher' | 'createDecipher', (algorithm: 'AES-ECB', key: string) => forge.BlockCipher>;
+    util: { createBuffer(binary: string): forge.ByteBuffer };
+  };
   export default forge;
 }
+declare module 'node-forge/lib/aes.js';
+declare module 'node-forge/lib/hmac.js';
 declare module 'node-forge/lib/md5.js';
 declare module 'node-forge/lib/sha256.js';

@@ -1,5 +1,6 @@
 import pako from 'pako';
-import { md5, sha256 } from './digest.ts';
+import { aesXts } from './aes-xts.ts';
+import { hmacSha256, md5, sha256 } from './digest.ts';
 import { fail } from './errors.ts';
 
 /** How to compress. */
@@ -18,6 +19,17 @@ export interface Platform {
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
   /** A zlib stream (RFC 1950), level 9. @throws CANCELLED, COMPRESS_FAILED */
   deflate(bytes: Uint8Array, request?: DeflateRequest): Promise<Uint8Array>;
+  /**
+   * XTS-AES-256 (IEEE 1619) of one data unit.
+   * @param key 64 bytes: data key, tweak key; they must differ
+   * @param tweak 16 bytes, the unit's number, least significant byte first
+   * @param data a multiple of 16 bytes, which stay as they are
+   */
+  aesXts(key: Uint8Array, tweak: Uint8Array, data: Uint8Array, way: 'encrypt' | 'decrypt'): Uint8Array;
+  /** HMAC-SHA256 of `bytes`: 32 bytes. The key has at most 32 KB. */
+  hmacSha256(key: Uint8Array, bytes: Uint8Array): Promise<Uint8Array>;
+  /** `count` bytes, at most 65536, of the machine's cryptographic random source. */
+  random(count: number): Uint8Array;
 }
 
 /** How long one slice of work may hold the event loop before it yields, in milliseconds. */
@@ -88,4 +100,14 @@ export const webPlatform: Platform = {
     return new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
   },
   deflate: (bytes, request = {}) => deflateInSlices(bytes, request.signal),
+  aesXts,
+  hmacSha256: async (key, bytes) => {
+    const subtle: typeof crypto.subtle | undefined = globalThis.crypto?.subtle;
+    // WebCrypto refuses an empty key, which HMAC allows.
+    if (!subtle || key.length === 0) return hmacSha256(key, bytes);
+    const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+    const imported = await subtle.importKey('raw', key as Uint8Array<ArrayBuffer>, algorithm, false, ['sign']);
+    return new Uint8Array(await subtle.sign('HMAC', imported, bytes as Uint8Array<ArrayBuffer>));
+  },
+  random: (count) => crypto.getRandomValues(new Uint8Array(count)),
 };
