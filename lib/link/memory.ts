@@ -12,6 +12,11 @@ export interface DeviceEnd {
   onBaudRate(listener: (baudRate: number) => void): void;
   /** The host closed, or the cable was pulled. Called once. */
   onClose(listener: () => void): void;
+  /**
+   * The host let go of its handle, which may be long after the cable was pulled: until then an operating system does
+   * not give the port's name to another device. Called once; absent where a host has no handle of its own here.
+   */
+  onRelease?(listener: () => void): void;
   readonly lines: ControlLines;
   /** The host's rate in baud; null when the transport cannot tell (raw TCP, a pty). */
   readonly baudRate: number | null;
@@ -95,6 +100,7 @@ class MemoryLink extends BaseLink {
   readonly #deviceLines = new Set<(lines: ControlLines) => void>();
   readonly #deviceBaud = new Set<(baudRate: number) => void>();
   readonly #deviceClose = new Set<() => void>();
+  readonly #deviceRelease = new Set<() => void>();
   #wire: { baudRate: number; lines: ControlLines };
 
   constructor(info: LinkInfo, baudRate: number) {
@@ -111,6 +117,7 @@ class MemoryLink extends BaseLink {
       onLines: (listener) => void this.#deviceLines.add(listener),
       onBaudRate: (listener) => void this.#deviceBaud.add(listener),
       onClose: (listener) => void this.#deviceClose.add(listener),
+      onRelease: (listener) => void this.#deviceRelease.add(listener),
       get lines() {
         return link.#wire.lines;
       },
@@ -129,6 +136,9 @@ class MemoryLink extends BaseLink {
 
   async close(): Promise<void> {
     this.end(undefined);
+    const listeners = [...this.#deviceRelease];
+    this.#deviceRelease.clear();
+    for (const listener of listeners) listener();
   }
 
   protected async doWrite(bytes: Uint8Array): Promise<void> {

@@ -2,7 +2,7 @@ export type { BootEnd } from './boot/script.ts';
 export { type ChipEvents, VirtualChip } from './chip/chip.ts';
 export { CHIP_MODELS } from './chip/models/index.ts';
 export type { ResetReason } from './chip/models/model.ts';
-export type { SecurityOptions, VirtualChipOptions } from './chip/options.ts';
+export type { Connection, SecurityOptions, VirtualChipOptions } from './chip/options.ts';
 export { type Clock, ManualClock, realClock } from './clock.ts';
 export { virtualErrors } from './errors.ts';
 export type { Direction, Fault } from './line/faults.ts';

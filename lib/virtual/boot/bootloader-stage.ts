@@ -17,25 +17,32 @@ import {
 } from '../../esp/index.ts';
 import type { ChipContext } from '../chip/context.ts';
 import { loadApp } from './app-stage.ts';
+import { hasOneCore } from './cores.ts';
 import { type BootEnd, type BootScript, hex } from './script.ts';
+
+/** Frequencies of an image header, in MHz. */
+const SPEEDS: Readonly<Record<number, number>> = { 15: 80, 0: 40, 1: 26, 2: 20 };
 
 /**
  * ESP-IDF's second-stage bootloader: partition table, otadata, then the app that they choose, or the next one that
  * holds a sound image (bootloader_utility.c).
  */
 export function runBootloader(context: ChipContext, image: EspImage, script: BootScript): BootEnd {
-  const { flash, model, revision } = context;
+  const { flash, encryption, model, revision } = context;
   const idf = image.bootloader?.idfVersion ?? 'unknown';
   const flashSize = image.flashSize ?? flash.size;
   script.wait(18);
   script.log('I', 'boot', `ESP-IDF ${idf} 2nd stage bootloader`);
   if (image.bootloader !== null) script.log('I', 'boot', `compile time ${image.bootloader.dateTime}`);
+  if (!hasOneCore(model)) script.log('I', 'boot', 'Multicore bootloader');
   script.log('I', 'boot', `chip revision: v${revision.major}.${revision.minor}`);
+  script.log('I', `boot.${model.id}`, `SPI Speed      : ${SPEEDS[image.flashFrequency] ?? SPEEDS[0]}MHz`);
   script.log('I', `boot.${model.id}`, `SPI Mode       : ${image.flashMode ?? 'DIO'}`);
   script.log('I', `boot.${model.id}`, `SPI Flash Size : ${flashSize / 0x100000}MB`);
   if (flashSize > flash.size) {
     script.log('W', `boot.${model.id}`, `Flash chip has ${flash.size / 0x100000}MB, less than the header says`);
   }
+  script.log('I', 'boot', 'Enabling RNG early entropy source...');
   const table = readTable(context, script, Math.min(flashSize, flash.size));
   if (table === null) {
     script.log('E', 'boot', 'Failed to verify partition table');
@@ -45,9 +52,7 @@ export function runBootloader(context: ChipContext, image: EspImage, script: Boo
   printTable(table, script);
   const otadata = table.find(({ type, subtype }) => type === PARTITION_DATA && subtype === SUBTYPE_DATA_OTA);
   const select =
-    otadata === undefined || otadata.size < OTADATA_BYTES
-      ? null
-      : flash.bytes.subarray(otadata.offset, otadata.offset + otadata.size);
+    otadata === undefined || otadata.size < OTADATA_BYTES ? null : encryption.view(otadata.offset, otadata.size);
   const choice = chooseBootSlot(table, select);
   if (choice.reason === 'blank' && choice.order.length > 0) {
     script.log('I', 'boot', 'Defaulting to factory image');
@@ -63,8 +68,8 @@ export function runBootloader(context: ChipContext, image: EspImage, script: Boo
   return 'software';
 }
 
-function readTable({ flash }: ChipContext, script: BootScript, flashSize: number): PartitionTable | null {
-  const bytes = flash.bytes.subarray(DEFAULT_TABLE_OFFSET, DEFAULT_TABLE_OFFSET + PARTITION_TABLE_BYTES);
+function readTable({ encryption }: ChipContext, script: BootScript, flashSize: number): PartitionTable | null {
+  const bytes = encryption.view(DEFAULT_TABLE_OFFSET, PARTITION_TABLE_BYTES);
   try {
     const table = decodePartitionTable(bytes);
     const beyond = table.findIndex(({ offset, size }) => offset + size > flashSize);

@@ -1,15 +1,17 @@
 import { EventEmitter } from 'node:events';
-import type { DeviceEnd } from '../../link/index.ts';
+import type { ControlLines, DeviceEnd } from '../../link/index.ts';
 import { FlashBoot } from '../boot/boot.ts';
 import type { BootEnd, BootLine } from '../boot/script.ts';
+import { SecureBoot } from '../boot/secure-boot.ts';
 import { realClock } from '../clock.ts';
 import type { Fault } from '../line/faults.ts';
 import { Line, ROM_BAUD } from '../line/line.ts';
 import type { LineStats } from '../line/stats.ts';
 import type { ChipContext, Program } from './context.ts';
+import { FlashEncryption } from './encryption.ts';
 import { FlashMemory } from './flash.ts';
 import type { ChipModel, KnownStub, ResetReason } from './models/model.ts';
-import type { VirtualChipOptions } from './options.ts';
+import type { Connection, VirtualChipOptions } from './options.ts';
 import { opName } from './protocol.ts';
 import { Ram } from './ram.ts';
 import { Registers } from './registers.ts';
@@ -17,11 +19,24 @@ import { RomLoader } from './rom.ts';
 import { checkOptions, formatMac } from './setup.ts';
 import { Straps } from './straps.ts';
 import { Stub } from './stub.ts';
+import { UsbJtagLines } from './usb-jtag.ts';
+import { Watchdogs } from './watchdogs.ts';
 
 /** From the banner to the loader listening, in ms. What arrives before is lost. */
 const LOADER_START_MS = 10;
 /** From a panic's text to the reset. */
 const PANIC_MS = 10;
+/** From the start of the chip to its own USB port being there, in ms. */
+const ENUMERATE_MS = 40;
+/** Resets that reach the USB controller: the port goes away and comes back. */
+const REACHES_USB: ReadonlySet<ResetReason> = new Set<ResetReason>([
+  'power-on',
+  'watchdog',
+  'super-watchdog',
+  'brownout',
+]);
+/** Resets that print the same on all families that know them. */
+const COMMON_RESETS = { usb: '0x15 (USB_UART_CHIP_RESET)', 'super-watchdog': '0x12 (SUPER_WDT_RST)' } as const;
 
 /** What a virtual chip says of itself. Listeners get one object. */
 export interface ChipEvents {
@@ -47,6 +62,8 @@ export interface ChipEvents {
   flash: [{ readonly offset: number; readonly size: number }];
   /** The cable was pulled by a fault. */
   pull: [];
+  /** The port of the chip's own USB controller appeared, or went away. */
+  usb: [{ readonly present: boolean }];
 }
 
 /**
@@ -57,6 +74,7 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
   readonly model: ChipModel;
   /** Lower case, with colons. */
   readonly mac: string;
+  readonly connection: Connection;
   /** The flash's content, live. */
   readonly flash: Uint8Array;
   readonly #line: Line;
@@ -66,16 +84,24 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
   #program: Program | undefined;
   #reason: ResetReason = 'power-on';
   #powered = false;
+  readonly #watchdogs: Watchdogs;
+  readonly #usbLines: UsbJtagLines | undefined;
+  #usbPresent = false;
+  #cancelUsb: (() => void) | undefined;
   #cancel: (() => void) | undefined;
   #pull: (() => void) | undefined;
 
   /** @throws BAD_CHIP_MODEL, BAD_MAC, BAD_CHIP_OPTION */
   constructor(options: VirtualChipOptions) {
     super();
-    const { model, mac, flash, security, revision, strapDelayMs } = checkOptions(options);
+    const checked = checkOptions(options);
+    const { model, mac, flash, security, revision, strapDelayMs, connection } = checked;
     const clock = options.clock ?? realClock;
     this.model = model;
     this.mac = formatMac(mac);
+    this.connection = connection;
+    this.#usbLines =
+      connection === 'usb-jtag' ? new UsbJtagLines((download) => this.#reset('usb', download)) : undefined;
     this.flash = flash;
     this.#memory = new FlashMemory(flash, {
       timed: options.flashTiming ?? false,
@@ -84,20 +110,25 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
     this.#line = new Line({
       clock,
       mode: options.line ?? 'free',
+      usb: connection === 'usb-jtag',
       events: {
         received: (bytes) => this.#program?.received(bytes),
         struck: (fault) => this.#struck(fault),
       },
     });
-    const words = model.words({ mac, ...revision, package: 0, security });
-    const registers = new Registers(model, words, this.#memory.sizeCode, {
-      watchdog: (ticks) => this.#later(Math.max(1, ticks / 136), () => this.#reset('watchdog')),
+    this.#watchdogs = new Watchdogs(clock, { bite: (which) => this.#reset(which) });
+    const registers = new Registers(model, { ...checked, ...revision }, this.#memory.sizeCode, {
+      watchdog: (ticks) => this.#watchdogs.setRtc(ticks),
+      superWatchdog: (fed) => this.#watchdogs.feedSuper(fed),
     });
+    const encryption = new FlashEncryption(model, security, this.#memory);
     this.#context = {
       model,
       clock,
       line: this.#line,
       flash: this.#memory,
+      encryption,
+      secureBoot: new SecureBoot(model, security, this.#memory, encryption),
       registers,
       ram: new Ram(model),
       security,
@@ -110,10 +141,18 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
       crash: (what) => this.#crash(what),
     };
     this.#straps = new Straps(clock, strapDelayMs, {
-      held: () => this.#halt(),
+      held: () => {
+        this.#halt();
+        this.#usbGone();
+      },
       released: (download) => this.#start(download),
     });
     this.powerOn();
+  }
+
+  /** Whether the port of the chip's own USB controller is there. */
+  get hasUsbPort(): boolean {
+    return this.#usbPresent;
   }
 
   /** Whether the chip has power. */
@@ -125,12 +164,12 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
   attach(end: DeviceEnd): void {
     this.detach();
     this.#line.attach(end);
-    this.#straps.setLines(end.lines);
+    this.#setLines(end.lines);
     end.onLines((lines) => {
-      if (this.#line.attached === end) this.#straps.setLines(lines);
+      if (this.#line.attached === end) this.#setLines(lines);
     });
     end.onClose(() => {
-      if (this.#pull === pull) this.#straps.setLines({ dtr: false, rts: false });
+      if (this.#pull === pull) this.#setLines({ dtr: false, rts: false });
     });
     const pull = (): void => end.unplug();
     this.#pull = pull;
@@ -140,7 +179,7 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
   detach(): void {
     this.#line.detach();
     this.#pull = undefined;
-    this.#straps.setLines({ dtr: false, rts: false });
+    this.#setLines({ dtr: false, rts: false });
   }
 
   powerOn(): void {
@@ -195,6 +234,7 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
   #halt(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#watchdogs.stop();
     this.#program?.stop();
     this.#program = undefined;
     this.#line.reset();
@@ -203,10 +243,42 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
     if (this.#reason !== 'brownout') this.#reason = 'power-on';
   }
 
-  #reset(reason: ResetReason): void {
+  /** `download`: asked for over USB, whatever the boot pin says. */
+  #reset(reason: ResetReason, download = false): void {
+    if (!this.#powered) return;
     this.#halt();
     this.#reason = reason;
-    if (this.#powered && !this.#straps.enableLow) this.#later(1, () => this.#start(this.#straps.bootPinLow));
+    if (reason === 'usb' && download) this.#watchdogs.leaveRunning();
+    if (REACHES_USB.has(reason)) this.#usbGone();
+    if (this.#straps.enableLow) return;
+    // A reset over USB is one of the core alone: a chip that came up with BOOT held stays in its loader.
+    this.#later(1, () => this.#start(download || (reason === 'usb' ? this.#straps.latched : this.#straps.sample())));
+  }
+
+  #setLines(lines: ControlLines): void {
+    if (this.#usbLines === undefined) this.#straps.setLines(lines);
+    else this.#usbLines.set(lines);
+  }
+
+  /** The port of the chip's own USB controller goes away, and with it the host's link. */
+  #usbGone(): void {
+    this.#cancelUsb?.();
+    this.#cancelUsb = undefined;
+    this.#usbLines?.clear();
+    if (!this.#usbPresent) return;
+    this.#usbPresent = false;
+    this.emit('usb', { present: false });
+    this.#pull?.();
+  }
+
+  #usbComes(): void {
+    if (this.#usbLines === undefined || this.#usbPresent || this.#cancelUsb !== undefined) return;
+    const { clock } = this.#context;
+    this.#cancelUsb = clock.at(clock.now() + ENUMERATE_MS, () => {
+      this.#cancelUsb = undefined;
+      this.#usbPresent = true;
+      this.emit('usb', { present: true });
+    });
   }
 
   #start(download: boolean): void {
@@ -214,13 +286,20 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
     const reason = this.#reason;
     this.#reason = 'power-on';
     this.#line.chipBaud = ROM_BAUD;
+    this.#usbComes();
     this.emit('boot', { mode: download ? 'download' : 'flash', reason });
-    this.#print([...rom.banner, `rst:${rom.resetReasons[reason]},boot:${download ? rom.downloadMode : rom.bootMode}`]);
+    const mode = download ? rom.downloadMode : rom.bootMode;
+    this.#context.registers.straps = Number.parseInt(mode, 16);
+    const { earlier } = rom;
+    const banner = this.#context.revision.major < (earlier?.beforeMajor ?? 0) ? earlier?.banner : rom.banner;
+    const reset = reason === 'usb' || reason === 'super-watchdog' ? COMMON_RESETS[reason] : rom.resetReasons[reason];
+    this.#print([...(banner ?? []), `rst:${reset},boot:${mode}`]);
+    if (rom.savedPc !== null && reason !== 'power-on') this.#print([rom.savedPc]);
     if (!download) {
       this.#boot();
       return;
     }
-    this.#print(['waiting for download']);
+    this.#print([this.#context.security.secureDownload ? 'waiting for download(secure mode)' : 'waiting for download']);
     this.#later(LOADER_START_MS, () => {
       this.#program = new RomLoader(this.#context);
     });
@@ -238,6 +317,7 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
   #runStub(stub: KnownStub): void {
     this.#program?.stop();
     this.emit('trace', `runs ${stub.name}`);
+    if (stub.generation === 2) this.#watchdogs.stop();
     this.#program = new Stub(this.#context, stub);
   }
 
@@ -245,11 +325,7 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
     this.#program?.stop();
     this.#program = undefined;
     this.emit('trace', `crashes: ${what}`);
-    this.#print([
-      "Guru Meditation Error: Core  0 panic'ed (Illegal instruction). Exception was unhandled.",
-      '',
-      'Rebooting...',
-    ]);
+    this.#print(this.model.rom.panic);
     this.#later(PANIC_MS, () => this.#reset('panic'));
   }
 

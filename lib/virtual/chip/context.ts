@@ -1,5 +1,7 @@
+import type { SecureBoot } from '../boot/secure-boot.ts';
 import type { Clock } from '../clock.ts';
 import type { Line } from '../line/line.ts';
+import type { FlashEncryption } from './encryption.ts';
 import type { FlashMemory } from './flash.ts';
 import type { ChipModel, KnownStub, ResetReason } from './models/model.ts';
 import type { SecurityOptions } from './options.ts';
@@ -11,7 +13,10 @@ export interface ChipContext {
   readonly model: ChipModel;
   readonly clock: Clock;
   readonly line: Line;
+  /** As it is stored. */
   readonly flash: FlashMemory;
+  readonly encryption: FlashEncryption;
+  readonly secureBoot: SecureBoot;
   readonly registers: Registers;
   readonly ram: Ram;
   readonly security: SecurityOptions;

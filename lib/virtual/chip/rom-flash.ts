@@ -1,4 +1,5 @@
 import type { ChipContext } from './context.ts';
+import { EncryptedRun } from './encryption.ts';
 import { StreamInflater } from './inflate.ts';
 import { checksum, OP, type Request, ROM_ERROR, SECTOR, word } from './protocol.ts';
 
@@ -6,6 +7,8 @@ interface Open {
   /** Where the next byte goes. */
   at: number;
   readonly blockSize: number;
+  /** Set where the write passes through flash encryption. */
+  readonly encrypted: EncryptedRun | undefined;
   readonly inflater: StreamInflater | undefined;
 }
 
@@ -19,6 +22,7 @@ export class RomFlash {
   /** Bytes the ROM believes the flash to have. */
   size: number;
   #written = 0;
+  #refused = false;
 
   constructor(context: ChipContext) {
     this.#context = context;
@@ -59,7 +63,7 @@ export class RomFlash {
   }
 
   #begin(data: Uint8Array, deflated: boolean): { error: number; ms: number } {
-    const { model, flash, registers } = this.#context;
+    const { model, flash, registers, encryption } = this.#context;
     if (!model.romBeginSizes.includes(data.length)) return { error: ROM_ERROR.BAD_FORMAT, ms: 0 };
     const [eraseSize, , blockSize, offset] = [0, 4, 8, 12].map((at) => word(data, at)) as [
       number,
@@ -71,6 +75,10 @@ export class RomFlash {
     if (!registers.attached || offset + eraseSize > Math.min(this.size, flash.size)) {
       return { error: ROM_ERROR.FAILED, ms: 0 };
     }
+    const encrypt = word(data, 16) !== 0;
+    if (encrypt && (!encryption.canWrite || offset % encryption.align !== 0)) {
+      return { error: ROM_ERROR.INVALID_PARAMETER, ms: 0 };
+    }
     let ms = 0;
     if (eraseSize > 0) {
       const from = offset - (offset % SECTOR);
@@ -79,6 +87,7 @@ export class RomFlash {
     const open: Open = {
       at: offset,
       blockSize,
+      encrypted: encrypt ? new EncryptedRun(encryption, offset) : undefined,
       inflater: deflated ? new StreamInflater((bytes) => this.#write(open, bytes)) : undefined,
     };
     this.#open = open;
@@ -93,18 +102,24 @@ export class RomFlash {
     if (payload.length > open.blockSize) return { error: ROM_ERROR.BAD_FORMAT, ms: 0 };
     if ((said & 0xff) !== checksum(payload)) return { error: ROM_ERROR.BAD_CHECKSUM, ms: 0 };
     this.#written = 0;
+    this.#refused = false;
     let error = 0;
-    if (open.inflater === undefined) this.#write(open, payload);
-    else {
+    if (open.inflater === undefined) {
+      this.#write(open, payload);
+      if ((open.encrypted?.pending ?? 0) > 0) this.#refused = true;
+    } else {
       const result = open.inflater.push(payload, true);
       if (result === 'bad-data') error = ROM_ERROR.DEFLATE;
       else if (result === 'bad-adler') error = ROM_ERROR.ADLER;
     }
+    if (error === 0 && this.#refused) error = ROM_ERROR.FLASH_WRITE;
     return { error, ms: this.#written };
   }
 
   #write(open: Open, bytes: Uint8Array): void {
-    this.#written += this.#context.flash.program(open.at, bytes);
+    const ms = open.encrypted === undefined ? this.#context.flash.program(open.at, bytes) : open.encrypted.write(bytes);
+    if (ms === undefined) this.#refused = true;
+    else this.#written += ms;
     open.at += bytes.length;
   }
 }

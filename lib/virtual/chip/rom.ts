@@ -7,7 +7,7 @@ import { type MemoryRefusal, MemoryUpload } from './memory-commands.ts';
 import { checksum, OP, parseRequest, type Request, ROM_ERROR, reply, word } from './protocol.ts';
 import { RomReceiver } from './receiver.ts';
 import { RomFlash } from './rom-flash.ts';
-import { securityInfo } from './security.ts';
+import { isRefused, securityInfo } from './security.ts';
 
 const NONE = new Uint8Array(0);
 const SYNC_BODY = Uint8Array.from([7, 7, 0x12, 0x20, ...new Array<number>(32).fill(0x55)]);
@@ -59,6 +59,10 @@ export class RomLoader implements Program {
       this.#answer(op, data.length, { error: ROM_ERROR.BAD_FORMAT });
       return;
     }
+    if (isRefused(op, this.#context)) {
+      this.#answer(op, data.length, BAD_FORMAT);
+      return;
+    }
     switch (op) {
       case OP.SYNC:
         this.#sync(data);
@@ -83,6 +87,11 @@ export class RomLoader implements Program {
         return;
       }
       default: {
+        const hijacked = op === OP.READ_FLASH_SLOW ? this.#context.registers.hijackedRead : null;
+        if (hijacked !== null) {
+          this.#memory.run(hijacked);
+          return;
+        }
         const answer = this.#simple(request);
         if (answer === undefined) this.#unsupported(op, data.length);
         else this.#answer(op, data.length, answer);
@@ -109,7 +118,7 @@ export class RomLoader implements Program {
         };
       case OP.SPI_ATTACH:
         if (data.length !== 8) return BAD_FORMAT;
-        registers.attached = true;
+        registers.attach(word(data, 0));
         return {};
       case OP.SPI_SET_PARAMS:
         if (data.length !== 24) return BAD_FORMAT;
@@ -137,8 +146,11 @@ export class RomLoader implements Program {
       if (this.#synced) this.#answer(OP.SYNC, data.length, BAD_FORMAT);
       return;
     }
-    const { line, model } = this.#context;
-    if (!this.#synced) line.chipBaud = line.hostBaud ?? ROM_BAUD;
+    const { line, model, registers } = this.#context;
+    if (!this.#synced) {
+      line.chipBaud = line.hostBaud ?? ROM_BAUD;
+      registers.setUart(line.chipBaud);
+    }
     this.#synced = true;
     for (let i = 0; i < 8; i++) this.#answer(OP.SYNC, data.length, { value: model.syncValue });
   }
@@ -149,10 +161,11 @@ export class RomLoader implements Program {
       this.#answer(OP.CHANGE_BAUDRATE, data.length, BAD_FORMAT);
       return;
     }
-    const { line, clock } = this.#context;
+    const { line, clock, registers } = this.#context;
     this.#answer(OP.CHANGE_BAUDRATE, data.length, {});
     yield line.drainedAt - clock.now();
-    line.chipBaud = baud;
+    line.chipBaud = registers.romRate(baud);
+    registers.setUart(line.chipBaud);
   }
 
   *#memoryEnd(data: Uint8Array): Work {
@@ -163,8 +176,12 @@ export class RomLoader implements Program {
     }
     this.#answer(OP.MEM_END, data.length, {});
     if (end.run === null) return;
-    const { line, clock } = this.#context;
+    const { line, clock, model, security } = this.#context;
     yield line.drainedAt - clock.now();
+    if (security.secureBoot !== false && model.underSecureBoot !== 'runs') {
+      this.#context.trace('ROM: runs no code from RAM while secure boot is on');
+      return;
+    }
     this.#memory.run(end.run);
   }
 

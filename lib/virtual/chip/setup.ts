@@ -1,7 +1,7 @@
 import { fail } from '../errors.ts';
 import { findModel } from './models/index.ts';
 import type { ChipModel } from './models/model.ts';
-import type { SecurityOptions, VirtualChipOptions } from './options.ts';
+import type { Connection, SecurityOptions, VirtualChipOptions } from './options.ts';
 
 const MEGABYTE = 0x100000;
 const DEFAULT_FLASH = 4 * MEGABYTE;
@@ -13,6 +13,11 @@ export interface CheckedOptions {
   readonly flash: Uint8Array;
   readonly security: SecurityOptions;
   readonly revision: { readonly major: number; readonly minor: number };
+  readonly package: number;
+  readonly psram: number;
+  readonly embeddedFlash: number;
+  readonly crystal: number;
+  readonly connection: Connection;
   readonly strapDelayMs: number;
 }
 
@@ -34,21 +39,65 @@ export function checkOptions(options: VirtualChipOptions): CheckedOptions {
       detail: { field: 'strapDelayMs', value: strapDelayMs },
     });
   }
+  const revision = options.revision ?? model.revisions;
+  return {
+    model,
+    mac,
+    flash: makeFlash(options.flash, size),
+    security: checkSecurity(model, revision, options.security ?? {}),
+    revision,
+    package: oneOf(model, 'package', options.package ?? model.packages[0] ?? 0, model.packages),
+    psram: oneOf(model, 'psram', options.psram ?? 0, model.psramSizes),
+    embeddedFlash:
+      options.embeddedFlash === true ? oneOf(model, 'embeddedFlash', size, model.embeddedFlash, ' bytes') : 0,
+    crystal: oneOf(model, 'crystal', options.crystal ?? 40, model.crystals),
+    connection: oneOf(model, 'connection', options.connection ?? 'uart', model.connections),
+    strapDelayMs,
+  };
+}
+
+/** @throws BAD_CHIP_OPTION for what the family cannot be burnt with */
+function checkSecurity(
+  model: ChipModel,
+  revision: { readonly major: number },
+  options: Partial<SecurityOptions>,
+): SecurityOptions {
   const security = {
     secureBoot: false,
     flashCryptCount: 0,
     secureDownload: false,
     manualEncryptDisabled: false,
-    ...options.security,
-  };
-  return {
-    model,
-    mac,
-    flash: makeFlash(options.flash, size),
-    security,
-    revision: options.revision ?? model.revisions,
-    strapDelayMs,
-  };
+    ...options,
+  } as const;
+  const versions = model.secureBoots.filter((version) => version !== 'v2' || revision.major >= model.secureBootV2From);
+  oneOf(model, 'security.secureBoot', security.secureBoot, [false, ...versions]);
+  oneOf(model, 'security.secureDownload', security.secureDownload, model.hasSecureDownload ? [false, true] : [false]);
+  const { flashCryptCount: count, encryptionKey } = security;
+  if (!Number.isInteger(count) || count < 0 || count > model.flashCryptMax) {
+    throw fail('BAD_CHIP_OPTION', `The flash encryption counter of ${model.name} cannot be ${count}.`, {
+      hint: `Use 0 to ${model.flashCryptMax}.`,
+      detail: { field: 'security.flashCryptCount', value: count },
+    });
+  }
+  if (encryptionKey !== undefined) {
+    oneOf(model, 'security.encryptionKey', encryptionKey.length, model.encryptionKeyBytes, ' bytes');
+  }
+  return security;
+}
+
+/** @throws BAD_CHIP_OPTION */
+function oneOf<T extends string | number | boolean>(
+  model: ChipModel,
+  field: string,
+  value: T,
+  allowed: readonly T[],
+  unit = '',
+): T {
+  if (allowed.includes(value)) return value;
+  throw fail('BAD_CHIP_OPTION', `${model.name} cannot have ${field} ${value}${unit}.`, {
+    hint: allowed.length === 0 ? 'Leave it out.' : `Use ${allowed.join(', ')}${unit}.`,
+    detail: { field, value },
+  });
 }
 
 /** A content of a size that flash chips have keeps it; anything else gets at least the default. */

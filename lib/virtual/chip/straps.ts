@@ -32,6 +32,19 @@ export class Straps {
 
   #powered = false;
 
+  #latched = false;
+
+  /** What the boot pin said when it was last read: resets that do not reach the pins go by it. */
+  get latched(): boolean {
+    return this.#latched;
+  }
+
+  /** Reads the boot pin, as resets do that reach it. */
+  sample(): boolean {
+    this.#latched = this.bootPinLow;
+    return this.#latched;
+  }
+
   get bootPinLow(): boolean {
     return this.#boot || (this.#lines.dtr && !this.#lines.rts);
   }
@@ -72,7 +85,7 @@ export class Straps {
     }
     this.#cancel = this.#clock.at(this.#clock.now() + this.#delayMs, () => {
       this.#cancel = undefined;
-      this.#events.released(this.bootPinLow);
+      this.#events.released(this.sample());
     });
   }
 }

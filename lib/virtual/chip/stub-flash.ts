@@ -1,4 +1,5 @@
 import type { ChipContext } from './context.ts';
+import { EncryptedRun } from './encryption.ts';
 import { type InflateResult, StreamInflater } from './inflate.ts';
 import { BLOCK, checksum, type Request, SECTOR, STUB_ERROR, word } from './protocol.ts';
 import type { Outcome } from './stub-outcome.ts';
@@ -14,6 +15,8 @@ interface Open {
   /** Blank sectors are skipped until the first one that is not. */
   dirtySeen: boolean;
   readonly inflater: StreamInflater | undefined;
+  /** Set where the write passes through flash encryption. */
+  readonly encrypted: EncryptedRun | undefined;
   streamDone: boolean;
 }
 
@@ -57,6 +60,7 @@ export class StubFlash {
       eraseLeft: Math.ceil((offset + total) / SECTOR) * SECTOR - from,
       dirtySeen: this.#generation === 1,
       inflater: deflated ? new StreamInflater((bytes) => this.#inflated.push(bytes)) : undefined,
+      encrypted: word(data, 16) === 0 ? undefined : new EncryptedRun(this.#context.encryption, offset),
       streamDone: false,
     };
     this.#eraseNext(this.#open);
@@ -147,10 +151,13 @@ export class StubFlash {
     }
     yield* this.ready();
     if (end > Math.min(this.size, this.#context.flash.size)) return STUB_ERROR.SPI;
-    yield this.#context.flash.program(open.at, bytes);
+    const ms = open.encrypted === undefined ? this.#context.flash.program(open.at, bytes) : open.encrypted.write(bytes);
+    if (ms === undefined) return STUB_ERROR.SPI;
+    yield ms;
     open.at = end;
     open.remaining -= bytes.length;
-    return 0;
+    // What does not fill a unit of the cipher cannot be written through it.
+    return open.remaining === 0 && (open.encrypted?.pending ?? 0) > 0 ? STUB_ERROR.SPI : 0;
   }
 
   /** Starts the next erase unless one is under way, and does not wait for it. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { slipEncode } from '../../esp/index.ts';
+import { ROM_BAUD } from '../line/line.ts';
 import type { ChipContext, Program, Work } from './context.ts';
 import { CommandLoop } from './loop.ts';
 import { type MemoryRefusal, MemoryUpload } from './memory-commands.ts';
@@ -41,8 +42,9 @@ export class Stub implements Program {
     this.#memory = new MemoryUpload(context, Number.POSITIVE_INFINITY);
     this.#flash = new StubFlash(context, stub.generation);
     this.#loop = new CommandLoop(context, this.#receiver, (frame) => this.#handle(frame));
-    context.registers.attached = true;
-    const { clock, line } = context;
+    context.registers.attachByEfuse();
+    const { clock, line, registers } = context;
+    registers.setUart(line.chipBaud ?? ROM_BAUD, context.model.uart.stubClock[stub.generation]);
     this.#cancelStart = clock.at(clock.now() + START_MS, () => {
       this.#running = true;
       line.send(slipEncode(OHAI));
@@ -105,7 +107,9 @@ export class Stub implements Program {
           registers.write(word(data, at), word(data, at + 4), word(data, at + 8));
         return {};
       case OP.SPI_ATTACH:
-        return data.length === 4 ? {} : BAD_LENGTH;
+        if (data.length !== 4) return BAD_LENGTH;
+        registers.attach(word(data, 0));
+        return {};
       case OP.SPI_SET_PARAMS:
         if (data.length !== 24) return BAD_LENGTH;
         this.#flash.size = word(data, 4);
@@ -113,10 +117,12 @@ export class Stub implements Program {
       case OP.CHANGE_BAUDRATE: {
         if (data.length !== 8) return BAD_LENGTH;
         const baud = word(data, 0);
+        const stubClock = this.#context.model.uart.stubClock[this.#stub.generation];
         return {
           after: function* () {
             yield line.drainedAt - clock.now();
             line.chipBaud = baud;
+            registers.setUart(baud, stubClock);
             return 0;
           },
         };

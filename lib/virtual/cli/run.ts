@@ -4,8 +4,9 @@ import { servePty } from '../serve/pty.ts';
 import { serveRfc2217 } from '../serve/rfc2217.ts';
 import { serveTcp } from '../serve/tcp.ts';
 import { VirtualSocket } from '../socket.ts';
-import type { ChipArguments } from './args.ts';
+import type { Arguments } from './args.ts';
 import { FlashFile, readFlashFile } from './flash-file.ts';
+import { readKeyFile } from './key-file.ts';
 
 /** Where the command writes to. */
 export interface Output {
@@ -20,9 +21,14 @@ export interface RunningChip {
 }
 
 /** Starts a chip and everything that serves it. @throws what the chip, the servers and the flash file throw. */
-export async function runChip(args: ChipArguments, output: Output): Promise<RunningChip> {
+export async function runChip(args: Arguments, output: Output): Promise<RunningChip> {
   const content = args.flashFile === undefined ? undefined : await readFlashFile(args.flashFile);
-  const chip = new VirtualChip({ ...args.chip, ...(content === undefined ? {} : { flash: content }) });
+  const encryptionKey = args.keyFile === undefined ? undefined : await readKeyFile(args.keyFile);
+  const chip = new VirtualChip({
+    ...args.chip,
+    ...(content === undefined ? {} : { flash: content }),
+    ...(encryptionKey === undefined ? {} : { security: { ...args.chip.security, encryptionKey } }),
+  });
   const socket = new VirtualSocket({ name: chip.mac });
   const services: Service[] = [];
   let file: FlashFile | undefined;

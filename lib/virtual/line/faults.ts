@@ -1,14 +1,16 @@
 import { fail } from '../errors.ts';
+import { Noise } from './noise.ts';
 
 /** A direction of the serial line. */
 export type Direction = 'toChip' | 'toHost';
 
 /**
  * Something that goes wrong on the line or at the chip, at a byte. `at` counts bytes of that direction: from the moment
- * the fault is set (`from: 'now'`, the default) or from the last `resetStats()` (`from: 'start'`). Each strikes once.
+ * the fault is set (`from: 'now'`, the default) or from the last `resetStats()` (`from: 'start'`). Each strikes once, but
+ * for `noise`, which lasts until the faults are cleared.
  */
 export interface Fault {
-  readonly kind: 'drop' | 'flip' | 'stall' | 'reset' | 'pull' | 'brownout';
+  readonly kind: 'drop' | 'flip' | 'noise' | 'stall' | 'reset' | 'pull' | 'brownout';
   /** Default toChip. */
   readonly direction?: Direction;
   /** 0 is the next byte. Default 0. */
@@ -18,6 +20,10 @@ export interface Fault {
   readonly mask?: number;
   /** drop: how many bytes; default 1. */
   readonly count?: number;
+  /** noise: a bit flips once in about so many bytes; default 2000. */
+  readonly every?: number;
+  /** noise: the line carries this rate, and lower ones, without. Default 0: it is noisy at any rate. */
+  readonly aboveBaud?: number;
   /** stall: how long, in ms; absent = for ever. */
   readonly ms?: number;
 }
@@ -34,6 +40,7 @@ export type Passage = { readonly bytes: Uint8Array } | { readonly fault: Fault }
 /** Keeps the faults that wait for their byte. */
 export class Faults {
   #armed: Armed[] = [];
+  #noise: { readonly direction: Direction; readonly noise: Noise }[] = [];
   readonly #count: Record<Direction, number> = { toChip: 0, toHost: 0 };
   readonly #start: Record<Direction, number> = { toChip: 0, toHost: 0 };
 
@@ -41,6 +48,10 @@ export class Faults {
   set(fault: Fault): void {
     check(fault);
     const direction = fault.direction ?? 'toChip';
+    if (fault.kind === 'noise') {
+      this.#noise.push({ direction, noise: new Noise({ ...fault, seed: this.#noise.length + 1 }) });
+      return;
+    }
     const base = fault.from === 'start' ? this.#start[direction] : this.#count[direction];
     this.#armed.push({ fault, index: base + (fault.at ?? 0) });
     this.#armed.sort((a, b) => a.index - b.index);
@@ -48,6 +59,7 @@ export class Faults {
 
   clear(): void {
     this.#armed = [];
+    this.#noise = [];
   }
 
   /** From here `from: 'start'` counts. */
@@ -71,8 +83,12 @@ export class Faults {
     this.#count[direction] -= count;
   }
 
-  /** Bytes as they pass: dropped, flipped, and cut where a fault strikes. */
-  pass(direction: Direction, bytes: Uint8Array): Passage[] {
+  /** Bytes as they pass: dropped, flipped, and cut where a fault strikes. `baud` is the sender's rate. */
+  pass(direction: Direction, sent: Uint8Array, baud: number | null): Passage[] {
+    const bytes = this.#noise.reduce(
+      (all, one) => (one.direction === direction ? one.noise.pass(all, baud) : all),
+      sent,
+    );
     const from = this.#count[direction];
     this.#count[direction] += bytes.length;
     if (this.#armed.length === 0) return [{ bytes }];
@@ -103,7 +119,7 @@ export class Faults {
 }
 
 function check(fault: Fault): void {
-  const whole: readonly (keyof Fault)[] = ['at', 'count', 'ms', 'mask'];
+  const whole: readonly (keyof Fault)[] = ['at', 'count', 'ms', 'mask', 'every', 'aboveBaud'];
   for (const field of whole) {
     const value = fault[field];
     if (value === undefined) continue;
@@ -119,9 +135,15 @@ function check(fault: Fault): void {
       });
     }
   }
-  if (!['drop', 'flip', 'stall', 'reset', 'pull', 'brownout'].includes(fault.kind)) {
+  if (fault.every === 0) {
+    throw fail('BAD_FAULT', 'Noise cannot strike once in 0 bytes.', {
+      hint: 'Use every 1 to flip a bit in each byte or two.',
+      detail: { field: 'every', value: 0 },
+    });
+  }
+  if (!['drop', 'flip', 'noise', 'stall', 'reset', 'pull', 'brownout'].includes(fault.kind)) {
     throw fail('BAD_FAULT', `There is no fault called "${String(fault.kind)}".`, {
-      hint: 'Use drop, flip, stall, reset, pull or brownout.',
+      hint: 'Use drop, flip, noise, stall, reset, pull or brownout.',
       detail: { field: 'kind', value: fault.kind },
     });
   }

@@ -10,6 +10,12 @@ export type LineMode = 'paced' | 'free';
 /** The rate a boot ROM talks at before anybody asked for another. */
 export const ROM_BAUD = 115200;
 
+/**
+ * What passes over the chip's own USB controller (full speed, CDC), as a rate in baud: about 400 KB a second. Neither
+ * side's baud rate has anything to do with it.
+ */
+const USB_RATE = 4_000_000;
+
 /** Bytes towards the host leave in slices of about this long, as a driver would hand them on. */
 const SLICE_MS = 2;
 
@@ -40,6 +46,7 @@ export class Line {
   readonly stats = new StatsKeeper();
   readonly #clock: Clock;
   readonly #events: LineEvents;
+  readonly #usb: boolean;
   #end: DeviceEnd | undefined;
   #chipBaud: number | null = null;
   readonly #rx: Channel;
@@ -47,8 +54,10 @@ export class Line {
   #lastHostByte = -1;
   #garbled = 0;
 
-  constructor(options: { clock: Clock; mode: LineMode; events: LineEvents }) {
+  /** `usb`: the chip's own controller in place of a UART and a bridge. */
+  constructor(options: { clock: Clock; mode: LineMode; usb?: boolean; events: LineEvents }) {
     this.mode = options.mode;
+    this.#usb = options.usb ?? false;
     this.#clock = options.clock;
     this.#events = options.events;
     this.#rx = new Channel(options.clock, (piece) => this.#arriveAtChip(piece));
@@ -85,9 +94,9 @@ export class Line {
     this.#chipBaud = baud;
   }
 
-  /** The host's rate where the transport tells it. */
+  /** The host's rate where the transport tells it, and where it means anything. */
   get hostBaud(): number | null {
-    return this.#end?.baudRate ?? null;
+    return this.#usb ? null : (this.#end?.baudRate ?? null);
   }
 
   /** When the last byte given to `send` has left. */
@@ -104,7 +113,7 @@ export class Line {
         this.#tx.push({ bytes: part, at: now, baud, coarse: false }, true);
       return;
     }
-    const byteMs = 10_000 / baud;
+    const byteMs = 10_000 / (this.#usb ? USB_RATE : baud);
     const start = Math.max(now, this.#tx.busyUntil);
     this.stats.bytes('toHost', bytes.length, start, start + bytes.length * byteMs);
     const slice = Math.max(16, Math.ceil(SLICE_MS / byteMs));
@@ -150,7 +159,7 @@ export class Line {
         this.#rx.push({ bytes: part, at: now, baud, coarse: false }, true);
       return;
     }
-    const byteMs = 10_000 / (baud ?? this.#chipBaud ?? ROM_BAUD);
+    const byteMs = 10_000 / (this.#usb ? USB_RATE : (baud ?? this.#chipBaud ?? ROM_BAUD));
     const start = Math.max(now, this.#rx.busyUntil);
     this.stats.bytes('toChip', chunk.length, start, start + chunk.length * byteMs);
     let from = 0;
@@ -199,7 +208,7 @@ export class Line {
     const channel = direction === 'toChip' ? this.#rx : this.#tx;
     const waiting: Uint8Array[] = [];
     let stalled = false;
-    for (const passage of this.faults.pass(direction, piece.bytes)) {
+    for (const passage of this.faults.pass(direction, piece.bytes, piece.baud)) {
       if ('fault' in passage) {
         const { fault } = passage;
         if (fault.kind === 'stall') {

@@ -34,7 +34,7 @@ export async function listen(
   const open = new Set<Socket>();
   const server = createServer((connection) => {
     connection.on('error', () => connection.destroy());
-    if (socket.isHeld || !socket.isPlugged) {
+    if (socket.isHeld || !socket.hasPort) {
       connection.destroy();
       return;
     }

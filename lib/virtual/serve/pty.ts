@@ -91,7 +91,7 @@ export async function servePty(socket: VirtualSocket, options: PtyOptions = {}):
     await which.close();
   };
   const follow = (): void => {
-    if (closed || !socket.isPlugged || socket.isHeld || terminal !== undefined) return;
+    if (closed || !socket.hasPort || socket.isHeld || terminal !== undefined) return;
     work = work
       .then(async () => {
         if (closed || terminal !== undefined) return;

@@ -80,6 +80,18 @@ describe('keyway-virtual', () => {
     }
   });
 
+  it('leaves with 1 when a key file is missing, or holds another number of bytes than the chip takes', async () => {
+    const short = join(folder, 'short.key');
+    await writeFile(short, new Uint8Array(16));
+    for (const [path, code] of [
+      [join(folder, 'none.key'), 'BAD_ARGUMENT'],
+      [short, 'BAD_CHIP_OPTION'],
+    ] as const) {
+      const { code: left, error } = await ended(start(...CHIP, '--tcp', '0', '--encryption-key', path));
+      assert.deepEqual([left, error.split(':')[0]], [1, code]);
+    }
+  });
+
   it('leaves with 1 when the port is taken', async () => {
     const first = start(...CHIP, '--tcp', '0');
     const ready = JSON.parse((await (await lines(first)).next()).value) as { tcp: string };
@@ -102,8 +114,55 @@ describe('keyway-virtual', () => {
         stats: false,
       },
     );
+    assert.deepEqual(
+      parseArguments([
+        'chip',
+        ...['--model', 'ESP32-S3', '--mac', '60:55:f9:00:00:01', '--tcp', '0', '--line', 'free'],
+        ...['--revision', 'v0.1', '--package', '1', '--psram', '8MB', '--flash-size', '8MB', '--embedded-flash'],
+        ...['--connection', 'usb-jtag', '--secure-boot', 'v2', '--signing-digest', 'ab'.repeat(32)],
+        ...[
+          '--flash-crypt-count',
+          '0x7',
+          '--manual-encrypt-disabled',
+          '--secure-download',
+          '--encryption-key',
+          'k.bin',
+        ],
+      ]),
+      {
+        chip: {
+          model: 'ESP32-S3',
+          mac: '60:55:f9:00:00:01',
+          line: 'free',
+          flashTiming: false,
+          revision: { major: 0, minor: 1 },
+          package: 1,
+          psram: 0x800000,
+          flashSize: 0x800000,
+          connection: 'usb-jtag',
+          embeddedFlash: true,
+          security: {
+            secureBoot: 'v2',
+            flashCryptCount: 7,
+            signingDigests: [new Uint8Array(32).fill(0xab)],
+            manualEncryptDisabled: true,
+            secureDownload: true,
+          },
+        },
+        keyFile: 'k.bin',
+        tcp: { port: 0 },
+        log: false,
+        stats: false,
+      },
+    );
     for (const args of [
       [...CHIP],
+      [...CHIP, '--tcp', '0', '--revision', '3'],
+      [...CHIP, '--tcp', '0', '--package', 'big'],
+      [...CHIP, '--tcp', '0', '--connection', 'otg'],
+      [...CHIP, '--tcp', '0', '--secure-boot', 'v3'],
+      [...CHIP, '--tcp', '0', '--signing-digest', 'abc'],
+      [...CHIP, '--tcp', '0', '--flash-crypt-count', '-1'],
       [...CHIP, '--tcp', 'nowhere'],
       [...CHIP, '--tcp', '1.2.3.4:99999'],
       [...CHIP, '--tcp', '0', '--line', 'fast'],
@@ -117,10 +176,18 @@ describe('keyway-virtual', () => {
         args.join(' '),
       );
     }
-    assert.throws(
-      () => parseArguments([...CHIP, '--tcp', '0', '--flash-size', '3MB']),
-      (error) => isKeywayError(error, 'BAD_CHIP_OPTION'),
-    );
+    for (const args of [
+      ['--flash-size', '3MB'],
+      ['--secure-boot', 'v1'],
+      ['--flash-crypt-count', '8'],
+      ['--crystal', '26'],
+    ]) {
+      assert.throws(
+        () => parseArguments([...CHIP, '--tcp', '0', ...args]),
+        (error) => isKeywayError(error, 'BAD_CHIP_OPTION'),
+        args.join(' '),
+      );
+    }
   });
 
   it('replaces the flash file in one step, and says when it cannot', async () => {

@@ -111,7 +111,7 @@ describe('virtual chip: line', () => {
   it('resets by itself, browns out, or loses its cable in the middle of a block', async () => {
     for (const [kind, expected] of [
       ['reset', /rst:0x1 \(POWERON\),boot:0xc/],
-      ['brownout', /Brownout detector was triggered[\s\S]*rst:0xf \(BROWN_OUT_RST\)/],
+      ['brownout', /Brownout detector was triggered[\s\S]*rst:0xf \(BROWNOUT_RST\)/],
     ] as const) {
       const bench = new Bench();
       await bench.startStub();
@@ -149,6 +149,27 @@ describe('virtual chip: line', () => {
     assert.equal(Buffer.from((await bench.ask(0x0a, words(0))).body).toString('hex'), 'c000', 'its length is wrong');
   });
 
+  it('is noisy above a rate, the same way each time, until the faults are cleared', async () => {
+    const damaged = async (baud: number, clear = false): Promise<number[]> => {
+      const bench = new Bench();
+      await bench.startStub();
+      await bench.ok(0x0f, words(baud, 115200));
+      await bench.link.setBaudRate(baud);
+      bench.chip.setFault({ kind: 'noise', direction: 'toHost', every: 500, aboveBaud: 115200 });
+      if (clear) bench.chip.clearFaults();
+      const before = bench.received.length;
+      await bench.write(slipEncode(request(0xd2, words(0, 0x8000, 0x1000, 1))));
+      await bench.clock.advance(2000);
+      return bench.received.slice(before);
+    };
+    const clean = await damaged(115200);
+    assert.deepEqual(await damaged(460800, true), clean);
+    const noisy = await damaged(460800);
+    const struck = noisy.filter((byte, i) => byte !== clean[i]).length;
+    assert.ok(struck > 3 && struck < 30, `${struck} of ${noisy.length}`);
+    assert.deepEqual(await damaged(460800), noisy);
+  });
+
   it('refuses faults that are none', () => {
     const { chip } = new Bench();
     for (const fault of [
@@ -156,6 +177,8 @@ describe('virtual chip: line', () => {
       { kind: 'flip', at: 1.5 },
       { kind: 'burn' },
       { kind: 'stall', ms: Number.NaN },
+      { kind: 'noise', every: 0 },
+      { kind: 'noise', aboveBaud: -1 },
     ]) {
       assert.throws(
         () => chip.setFault(fault as Fault),

@@ -63,7 +63,7 @@ describe('virtual chip: ROM loader', () => {
   });
 
   it('reports MAC, package, revision, chip id and security where hosts look for them', async () => {
-    const bench = new Bench({ mac: '60:55:f9:aa:bb:cc', security: { secureBoot: true, flashCryptCount: 1 } });
+    const bench = new Bench({ mac: '60:55:f9:aa:bb:cc', security: { secureBoot: 'v2', flashCryptCount: 1 } });
     await bench.reset();
     await bench.sync();
     assert.equal((await bench.ok(0x0a, words(0x60008844))).value, 0xf9aabbcc);
@@ -73,7 +73,7 @@ describe('virtual chip: ROM loader', () => {
     assert.equal(((await bench.ok(0x0a, words(0x60008838))).value >>> 20) & 1, 1);
     const { body } = await bench.ask(0x14, new Uint8Array(0));
     assert.equal(body.length, 24);
-    assert.equal(hex(body), '0100000001000000000000000500000003000000' + '00000000');
+    assert.equal(hex(body), '01000000010409000000000c0500000003000000' + '00000000');
   });
 
   it('does not let efuses and ROM be written', async () => {

@@ -1,7 +1,9 @@
+import { consecutive, securityWords } from './efuse.ts';
 import type { ChipIdentity, ChipModel } from './model.ts';
 
 const EFUSE = 0x60008800;
 const BLOCK1 = EFUSE + 0x44;
+const VENDOR_XMC = 1;
 
 /** ESP32-C3. Registers and efuse fields: ESP32-C3 Technical Reference Manual, chapters eFuse and SPI. */
 export const esp32c3: ChipModel = {
@@ -33,8 +35,25 @@ export const esp32c3: ChipModel = {
     addressMsb: false,
   },
   watchdog: { config0: 0x60008090, config1: 0x60008094, protect: 0x600080a8, key: 0x50d83aa1 },
+  superWatchdog: { config: 0x600080ac, protect: 0x600080b0, key: 0x8f1d312a, autoFeed: 1 << 31 },
+  uart: { divider: 0x60000014, stubClock: {} },
+  strapRegister: 0x60004038,
+  port: { word: 0x3fcdf07c, values: { uart: 0, 'usb-jtag': 3 } },
+  underSecureBoot: 'stays',
+  flashPins: () => 0,
   revisions: { major: 0, minor: 4 },
+  packages: [0, 1, 2, 3],
+  psramSizes: [0],
+  embeddedFlash: [0x400000, 0x200000, 0x100000, 0x800000],
+  crystals: [40],
+  connections: ['uart', 'usb-jtag'],
+  secureBoots: ['v2'],
+  secureBootV2From: 0,
+  hasSecureDownload: true,
+  flashCryptMax: 7,
+  encryptionKeyBytes: [32],
   words,
+  romCrystal: (crystal) => crystal,
   stubs: [
     {
       name: 'esp-flasher-stub 1.2.2',
@@ -68,36 +87,37 @@ export const esp32c3: ChipModel = {
     banner: ['ESP-ROM:esp32c3-api1-20210207', 'Build:Feb  7 2021'],
     bootMode: '0xc (SPI_FAST_FLASH_BOOT)',
     downloadMode: '0x4 (DOWNLOAD(USB/UART0/1))',
+    flashSetup: ['SPIWP:0xee'],
+    savedPc: 'Saved PC:0x403cf94c',
+    clockDivider: 1,
+    decimalLengths: false,
+    panic: [
+      "Guru Meditation Error: Core  0 panic'ed (Illegal instruction). Exception was unhandled.",
+      '',
+      'Rebooting...',
+    ],
     resetReasons: {
       'power-on': '0x1 (POWERON)',
       panic: '0xc (RTC_SW_CPU_RST)',
       watchdog: '0x10 (RTCWDT_RTC_RST)',
       'rom-watchdog': '0x7 (TG0WDT_SYS_RST)',
-      brownout: '0xf (BROWN_OUT_RST)',
+      brownout: '0xf (BROWNOUT_RST)',
       software: '0x3 (RTC_SW_SYS_RST)',
     },
   },
 };
 
-function words({ mac, major, minor, package: pkg, security }: ChipIdentity): ReadonlyMap<number, number> {
+function words(identity: ChipIdentity): ReadonlyMap<number, number> {
+  const { mac, major, minor, package: pkg, embeddedFlash } = identity;
   const at = (i: number): number => mac[i] ?? 0;
+  const flashCode = esp32c3.embeddedFlash.indexOf(embeddedFlash) + 1;
   const block1 = [
     (at(2) << 24) | (at(3) << 16) | (at(4) << 8) | at(5),
     (at(0) << 8) | at(1),
     0,
-    ((minor & 7) << 18) | ((pkg & 7) << 21),
-    0,
+    ((minor & 7) << 18) | ((pkg & 7) << 21) | (flashCode << 27),
+    flashCode === 0 ? 0 : VENDOR_XMC,
     (((minor >> 3) & 1) << 23) | ((major & 3) << 24),
   ];
-  const block0 = [
-    security.manualEncryptDisabled ? 1 << 20 : 0,
-    (security.flashCryptCount & 7) << 18,
-    security.secureBoot ? 1 << 20 : 0,
-  ];
-  const map = new Map<number, number>();
-  for (const [i, value] of block1.entries()) map.set(BLOCK1 + 4 * i, value >>> 0);
-  for (const [i, value] of block0.entries()) map.set(EFUSE + 0x30 + 4 * i, value >>> 0);
-  // Which port the ROM listens to: 0 is UART0.
-  map.set(0x3fcdf07c, 0);
-  return map;
+  return new Map([...consecutive(BLOCK1, block1), ...consecutive(EFUSE + 0x30, securityWords(identity.security))]);
 }

@@ -1,8 +1,10 @@
 import { fail } from '../../errors.ts';
+import { esp32 } from './esp32.ts';
 import { esp32c3 } from './esp32c3.ts';
+import { esp32s3 } from './esp32s3.ts';
 import type { ChipModel } from './model.ts';
 
-const MODELS: readonly ChipModel[] = [esp32c3];
+const MODELS: readonly ChipModel[] = [esp32, esp32s3, esp32c3];
 
 /** Names of the chips that the bench has. */
 export const CHIP_MODELS: readonly string[] = MODELS.map(({ id }) => id);

@@ -1,4 +1,7 @@
-import type { SecurityOptions } from '../options.ts';
+import type { Connection, SecurityOptions } from '../options.ts';
+
+/** `imageChipId` of the family that is unlike the later ones in much. */
+export const ESP32_CHIP_ID = 0;
 
 /** What one family of chips looks like to a host: data, and how its efuse words are laid out. */
 export interface ChipModel {
@@ -10,7 +13,7 @@ export interface ChipModel {
   readonly imageChipId: number;
   /** Word at 0x40001000. */
   readonly magic: number;
-  /** Val of the ROM's SYNC replies; not 0. */
+  /** Val of the ROM's SYNC replies; not 0. Which it is depends on what lay in RAM: hosts may only tell it from 0. */
   readonly syncValue: number;
   readonly bootloaderOffset: number;
   /** RAM that MEM_BEGIN may name: [from, to). */
@@ -44,9 +47,58 @@ export interface ChipModel {
     readonly protect: number;
     readonly key: number;
   } | null;
+  /** Super watchdog, which bites unless it is told to feed itself; null where hosts need not care. */
+  readonly superWatchdog: {
+    readonly config: number;
+    readonly protect: number;
+    readonly key: number;
+    /** Bits of `config` that make it feed itself. */
+    readonly autoFeed: number;
+  } | null;
+  readonly uart: {
+    /** Register of UART0's clock divider: whole part in bits 0–19, sixteenths in bits 20–23. */
+    readonly divider: number;
+    /** MHz that a stub of that generation runs the UART from, where it leaves the crystal. */
+    readonly stubClock: Readonly<Partial<Record<1 | 2, number>>>;
+  };
+  /** Register of the strapping pins; its low bits are the number after "boot:" in the banner. */
+  readonly strapRegister: number;
+  /** Word whose low byte says which port the ROM listens to, and its values; null where there is but the UART. */
+  readonly port: { readonly word: number; readonly values: Readonly<Record<Connection, number>> } | null;
+  /**
+   * What a MEM_END with an entry does while secure boot is on: 'runs' the code; 'stays' in the loader (ROM bug of
+   * ESP32-C3); on ESP32-S3 the loader stays too, and hosts lead its flash read function, whose address stands at
+   * `readPointer`, to the stub.
+   */
+  readonly underSecureBoot: 'runs' | 'stays' | { readonly readPointer: number };
+  /**
+   * What SPI_ATTACH must name before the flash answers: 0 for the usual pins, else pin numbers of 6 bits each (CLK,
+   * Q, D, CS, HD from bit 0 on), as burnt into packages with flash inside.
+   */
+  flashPins(pkg: number): number;
   /** Read-only words: efuses, magic, port kind, by address. */
   words(identity: ChipIdentity): ReadonlyMap<number, number>;
+  /**
+   * MHz the ROM takes its crystal for. ESP32 measures it against a drifting oscillator, and works out the divider of
+   * CHANGE_BAUDRATE from what it found: its rate is off by as much. Hosts read the measurement and correct it.
+   */
+  romCrystal(crystal: number): number;
   readonly revisions: { readonly major: number; readonly minor: number };
+  /** What the family can be had with; the first is the default. */
+  readonly packages: readonly number[];
+  readonly psramSizes: readonly number[];
+  /** Sizes of flash inside the package; position + 1 is the efuse code. Empty where the package says it. */
+  readonly embeddedFlash: readonly number[];
+  readonly crystals: readonly number[];
+  readonly connections: readonly Connection[];
+  readonly secureBoots: readonly ('v1' | 'v2')[];
+  /** First major revision that knows secure boot v2. */
+  readonly secureBootV2From: number;
+  readonly hasSecureDownload: boolean;
+  /** Largest value of the flash encryption counter. */
+  readonly flashCryptMax: number;
+  /** Lengths of a flash encryption key. */
+  readonly encryptionKeyBytes: readonly number[];
   readonly stubs: readonly KnownStub[];
   readonly rom: RomText;
 }
@@ -57,6 +109,12 @@ export interface ChipIdentity {
   readonly major: number;
   readonly minor: number;
   readonly package: number;
+  /** Bytes. */
+  readonly psram: number;
+  /** Bytes of flash inside the package, 0 where it lies outside. */
+  readonly embeddedFlash: number;
+  readonly crystal: number;
+  readonly connection: Connection;
   readonly security: SecurityOptions;
 }
 
@@ -72,11 +130,32 @@ export interface KnownStub {
 /** What the mask ROM prints. Lines end in CR LF. */
 export interface RomText {
   readonly banner: readonly string[];
+  /** The ROM of earlier wafers: another banner, and a single "flash read err, 1000" where no header is found. */
+  readonly earlier?: { readonly beforeMajor: number; readonly banner: readonly string[] };
   /** After "boot:": value and name of the strapping modes. */
   readonly bootMode: string;
   readonly downloadMode: string;
-  readonly resetReasons: Readonly<Record<ResetReason, string>>;
+  /** Follows the reset line unless the power was off; null where the ROM does not print it. */
+  readonly savedPc: string | null;
+  /** Before "mode:" of a boot from flash. */
+  readonly flashSetup: readonly string[];
+  /** After "clock div:". */
+  readonly clockDivider: number;
+  /** Whether lengths of segments are printed in decimal, without 0x. */
+  readonly decimalLengths: boolean;
+  /** What is printed on an illegal instruction. */
+  readonly panic: readonly string[];
+  /** Those two read alike on every chip that has them. */
+  readonly resetReasons: Readonly<Record<Exclude<ResetReason, 'usb' | 'super-watchdog'>, string>>;
 }
 
-/** Why a chip started. */
-export type ResetReason = 'power-on' | 'panic' | 'watchdog' | 'rom-watchdog' | 'brownout' | 'software';
+/** Why a chip started; `usb` is a host's reset through the chip's own USB-Serial/JTAG controller. */
+export type ResetReason =
+  | 'power-on'
+  | 'panic'
+  | 'watchdog'
+  | 'super-watchdog'
+  | 'rom-watchdog'
+  | 'brownout'
+  | 'software'
+  | 'usb';
