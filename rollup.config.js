@@ -9,7 +9,7 @@ const types = readdirSync('nodes', { withFileTypes: true })
   .map((entry) => entry.name)
   .sort();
 
-export default types.map((type) => ({
+const halves = types.map((type) => ({
   input: `build/editor/nodes/${type}/${type}.editor.js`,
   output: { file: `dist/nodes/${type}/${type}.html`, format: 'iife' },
   plugins: [nodeResolve({ browser: true }), nodeFiles(type)],
@@ -17,6 +17,25 @@ export default types.map((type) => ({
     throw new Error(`${type}: ${warning.message}`);
   },
 }));
+
+/** Small libraries that are carried along in the one compiled file that imports them, with their licences. */
+const carried = Object.entries({ 'dist/lib/record/qr.js': 'uqr' }).map(([file, library]) => ({
+  input: file,
+  output: { file, format: 'es' },
+  external: /^\./,
+  plugins: [nodeResolve(), licence(library)],
+}));
+
+export default [...halves, ...carried];
+
+function licence(library) {
+  const notice = readFileSync(join('node_modules', library, 'LICENSE'), 'utf8').trim();
+  const comment = `/*! This file carries the library ${library}:\n\n${notice}\n*/\n`;
+  return {
+    name: 'keyway-licence',
+    renderChunk: (code) => (code.startsWith(comment) ? null : { code: comment + code, map: null }),
+  };
+}
 
 /** Wraps the bundle in its script tag, appends the template, and lays the node's other files beside it. */
 function nodeFiles(type) {

@@ -1,4 +1,4 @@
-import type { UsbIdentity } from './link.ts';
+import type { LinkKind, UsbIdentity } from './link.ts';
 import { listMemoryPorts, type MemoryPort, watchMemoryPorts } from './memory.ts';
 import { holderOf } from './ownership.ts';
 import { listSerialPorts, type SerialPortFacts } from './serial/list.ts';
@@ -11,7 +11,8 @@ export interface PortInfo {
   readonly name: string;
   /** For a saved flow: also an address, and the same after the adapter was plugged in elsewhere, where that is known. */
   readonly stableName: string;
-  readonly kind: 'serial' | 'virtual';
+  /** `serial` or `virtual` where ports are listed; port servers cannot be. */
+  readonly kind: LinkKind;
   readonly usb?: UsbIdentity;
   /** Who holds it in this process. Other processes show only when the port is opened. */
   readonly heldBy?: string;
@@ -94,7 +95,8 @@ export function watchPorts(listener: (event: PortEvent) => void, options: WatchO
   return stop;
 }
 
-const systemTimer = {
+/** Timers as they come. */
+export const systemTimer = {
   set(callback: () => void, ms: number): () => void {
     const handle = setTimeout(callback, ms);
     return () => clearTimeout(handle);

@@ -11,7 +11,8 @@ export const linkErrors = {
   PORT_GONE: 'the cable was pulled or the far side closed',
   PORT_FAILED: 'the driver or port server reports an error that is none of the above',
   BORROW_UNSUPPORTED: 'the configuration node does not let its port be borrowed',
-  CANCELLED: 'opening was cancelled before the port was open',
+  DEVICE_NOT_BACK: 'the device that was lost did not come back in time',
+  CANCELLED: 'opening a port, or waiting for one, was cancelled before it was there',
 } as const;
 
 export const fail = errorMaker(linkErrors);

@@ -15,3 +15,4 @@ export {
 export { openLink } from './open.ts';
 export { claimPort, holderOf, type Release } from './ownership.ts';
 export * as rfc2217 from './rfc2217/codec.ts';
+export { isSameDevice, type KnownDevice, type WaitOptions, waitForDevice } from './wait.ts';

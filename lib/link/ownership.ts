@@ -35,8 +35,11 @@ export function holderOf(address: string): string | undefined {
   return owners.get(ownershipKey(address))?.owner;
 }
 
-/** One key a port, whichever of its names was used: /dev/serial/by-id/… is a symbolic link to /dev/ttyUSB0. */
-function ownershipKey(text: string): string {
+/**
+ * One key a port, whichever of its names was used: /dev/serial/by-id/… is a symbolic link to /dev/ttyUSB0.
+ * @throws BAD_ADDRESS
+ */
+export function ownershipKey(text: string): string {
   const address = parseAddress(text);
   if (address.kind !== 'serial') return formatAddress(address).toLowerCase();
   if (!address.path.startsWith('/')) return address.path.toUpperCase();
