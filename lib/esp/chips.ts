@@ -26,9 +26,9 @@ const family = (name: string, imageChipId: number | null, bootloaderOffset: numb
 
 const families = [
   family('ESP8266', null, 0),
-  family('ESP32', 0, 0x1000),
+  family('ESP32', 0, 0x1000, true),
   family('ESP32-S2', 2, 0x1000),
-  family('ESP32-S3', 9, 0),
+  family('ESP32-S3', 9, 0, true),
   family('ESP32-S31', 32, 0x2000),
   family('ESP32-C2', 12, 0),
   family('ESP32-C3', 5, 0, true),

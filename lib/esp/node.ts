@@ -1,4 +1,5 @@
 /** What lib/esp offers beyond index.ts when it runs in Node. */
+export { diskImageCache } from './cache/disk.ts';
 export { type DiskOptions, folderLoader, type ImageSource, loadImageSet } from './inputs/disk.ts';
 export {
   createNodePlatform,

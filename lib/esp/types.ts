@@ -1,10 +1,11 @@
 /** What flashing speaks in: chips, images, plans, progress. Plain data that survives JSON, but for the bytes. */
+import type { NvsRecipe } from './nvs/types.ts';
 
 export interface ChipFacts {
   /** The family as Espressif writes it: "ESP32-C3". */
   readonly name: string;
-  /** `IMAGE_CHIP_ID` of the family. */
-  readonly imageChipId: number;
+  /** `IMAGE_CHIP_ID` of the family; null for the ESP8266, whose images carry none. */
+  readonly imageChipId: number | null;
   /** Package and revision in words: "ESP32-C3 (QFN32) (revision v0.4)". */
   readonly description: string;
   /** major × 100 + minor, as image headers count it; null where it cannot be read. */
@@ -23,16 +24,28 @@ export interface ChipFacts {
 /** What is burnt into the security efuses. */
 export interface ChipSecurity {
   readonly secureBoot: boolean;
+  /** Which kind of signature it wants: `v1` only on the ESP32; null when secure boot is off. */
+  readonly secureBootScheme: 'v1' | 'v2' | null;
   /** Flash encryption is on (an odd number of bits in the efuse counter). */
   readonly flashEncryption: boolean;
+  /**
+   * `development`: on, and the loader may still write through it. `release`: on for good, the counter being full, or
+   * the loader's encryption being disabled.
+   */
+  readonly encryption: 'off' | 'development' | 'release';
+  /** The loader no longer encrypts what it writes; null where that cannot be read. */
+  readonly manualEncryptDisabled: boolean | null;
   readonly secureDownload: boolean;
   /** GET_SECURITY_INFO flags, or null where the chip does not know the command. */
   readonly flags: number | null;
+  /** The efuse counter: 7 bits on the ESP32, 3 on later families; null where the chip has none. */
   readonly flashCryptCount: number | null;
+  /** What each key block is for, as the efuse numbers it; null where the chip does not say. */
+  readonly keyPurposes: readonly number[] | null;
 }
 
 /** What the bytes of a region are. */
-export type RegionKind = 'bootloader' | 'partition-table' | 'otadata' | 'app' | 'nvs' | 'data' | 'merged';
+export type RegionKind = 'bootloader' | 'partition-table' | 'otadata' | 'app' | 'nvs' | 'nvs-keys' | 'data' | 'merged';
 
 /** Bytes that belong at an offset of the flash. */
 export interface Region {
@@ -74,8 +87,15 @@ export interface PlanStep {
   readonly sha256?: string;
   /** Lower-case hex; writes only. What the flash must answer after. */
   readonly md5?: string;
-  /** The bytes; writes only. Left out of a plan that is only to be looked at. */
+  /**
+   * The bytes; writes only. Left out of a plan that is only to be looked at, where `nvs` says how to make them, and of
+   * an `nvs-keys` step whose keys come with the NVS partitions that it belongs to.
+   */
   readonly data?: Uint8Array;
+  /** The bytes are made from this while flashing, and no sooner; kind `nvs` only. `size` is the partition's. */
+  readonly nvs?: NvsRecipe;
+  /** Written through the chip's flash encryption, whose result only the chip can read. */
+  readonly encrypt?: boolean;
 }
 
 /** What is to be done to a flash, in order; made by `planFlash`. */
@@ -83,9 +103,12 @@ export interface FlashPlan {
   readonly name: string;
   readonly version?: string;
   readonly chip?: string;
-  /** In the order they are carried out: otadata erase, other erases, NVS and data, partition table, apps, bootloader last. */
+  /**
+   * In the order they are carried out: otadata erase, other erases, NVS keys, NVS and data, partition table, apps,
+   * otadata that chooses one, bootloader last.
+   */
   readonly steps: readonly PlanStep[];
-  /** Partitions of the table to be written that no step touches, by label. */
+  /** Partitions that no step touches, by label: of the table to be written, else of the one on the chip once known. */
   readonly keeps: readonly { readonly name: string; readonly offset: number; readonly size: number }[];
   /** Bytes to write, uncompressed. */
   readonly bytes: number;
@@ -93,10 +116,32 @@ export interface FlashPlan {
   readonly notes: readonly { readonly code: string; readonly message: string }[];
   /** Guard codes the caller chose to override. */
   readonly force: readonly string[];
+  /** NVS partitions whose place is only in the table on the chip: placed once that was read. */
+  readonly unplaced?: readonly UnplacedNvs[];
+  /** Labels of partitions that must come out as they went in. */
+  readonly keep?: readonly string[];
+  /** What to do when the chip encrypts its flash: `refuse` (default), or write through its encryption. */
+  readonly encryption?: 'refuse' | 'encrypt';
+}
+
+/** An NVS partition that is known by its label alone. */
+export interface UnplacedNvs {
+  readonly partition: string;
+  readonly nvs: NvsRecipe;
 }
 
 /** What an operation is at. */
-export type FlashPhase = 'connect' | 'detect' | 'stub' | 'compress' | 'erase' | 'write' | 'verify' | 'read' | 'reset';
+export type FlashPhase =
+  | 'connect'
+  | 'detect'
+  | 'stub'
+  | 'compress'
+  | 'erase'
+  | 'write'
+  | 'verify'
+  | 'read'
+  | 'reset'
+  | 'wait';
 
 /** Progress of a long operation, as DESIGN §6 has it. */
 export interface Progress {
@@ -122,8 +167,13 @@ export interface FlashResult {
     /** Bytes that crossed the line for it, both ways. */
     readonly wireBytes: number;
     readonly md5?: string;
+    /** False where the chip cannot or must not be asked what it holds; a note says why. */
     readonly verified: boolean;
-    /** How often it was written: more than 1 after a fault that only the MD5 showed. */
+    /** `skipped`: it was right already. `patched`: only the sectors that differ were written. */
+    readonly outcome: 'written' | 'patched' | 'skipped' | 'erased';
+    /** Bytes that were written: 0 when skipped, whole sectors when patched. */
+    readonly written: number;
+    /** How often it was written: more than 1 after a fault that only the MD5 showed, 0 when skipped. */
     readonly attempts: number;
     /** Blocks sent again because the chip found their checksum wrong: a measure of the line. */
     readonly resent: number;
@@ -131,7 +181,10 @@ export interface FlashResult {
   readonly bytes: number;
   readonly wireBytes: number;
   readonly seconds: number;
+  /** The rate at the end; lower than asked for when the line did not carry that. */
   readonly baudRate: number;
+  /** How often the port was lost and found again. */
+  readonly resumed: number;
   /** Whether the chip was restarted into its firmware; false when not asked for or the link has no control lines. */
   readonly restarted: boolean;
   /** Guards that were met and overridden, of the plan and of the chip. */

@@ -47,6 +47,7 @@ export {
   PARTITION_DATA,
   PARTITION_TABLE,
   SUBTYPE_DATA_NVS,
+  SUBTYPE_DATA_NVS_KEYS,
   SUBTYPE_DATA_OTA,
   SUBTYPE_FACTORY,
   SUBTYPE_OTA_FIRST,
@@ -55,3 +56,4 @@ export {
   typeName,
 } from './partition-types.ts';
 export { partitionAt, recogniseRegion, tryDecodeTable } from './recognise.ts';
+export { findSignature, type ImageSignature, type SignatureBlock } from './signature.ts';

@@ -12,6 +12,7 @@ export const SUBTYPE_OTA_FIRST = 0x10;
 export const SUBTYPE_TEST = 0x20;
 export const SUBTYPE_DATA_OTA = 0x00;
 export const SUBTYPE_DATA_NVS = 0x02;
+export const SUBTYPE_DATA_NVS_KEYS = 0x04;
 
 /** OTA app slots a table can have. */
 export const OTA_SLOTS = 16;
@@ -36,7 +37,7 @@ const subtypes: Readonly<Record<number, Readonly<Record<string, number>>>> = {
     phy: 0x01,
     nvs: SUBTYPE_DATA_NVS,
     coredump: 0x03,
-    nvs_keys: 0x04,
+    nvs_keys: SUBTYPE_DATA_NVS_KEYS,
     efuse: 0x05,
     undefined: 0x06,
     esphttpd: 0x80,

@@ -4,7 +4,13 @@ import { parseImage } from './image.ts';
 import { decodeOtadata, OTADATA_BYTES } from './otadata.ts';
 import { decodePartitionTable, looksLikePartitionTable } from './partition-binary.ts';
 import type { Partition, PartitionTable } from './partition-rules.ts';
-import { PARTITION_APP, PARTITION_DATA, SUBTYPE_DATA_NVS, SUBTYPE_DATA_OTA } from './partition-types.ts';
+import {
+  PARTITION_APP,
+  PARTITION_DATA,
+  SUBTYPE_DATA_NVS,
+  SUBTYPE_DATA_NVS_KEYS,
+  SUBTYPE_DATA_OTA,
+} from './partition-types.ts';
 
 const NVS_PAGE = 0x1000;
 /** Nothing but the bootloader and what belongs to it lies below the partition table. */
@@ -42,6 +48,7 @@ function kindOfPartition({ type, subtype }: Partition): RegionKind {
   if (type === PARTITION_APP) return 'app';
   if (type !== PARTITION_DATA) return 'data';
   if (subtype === SUBTYPE_DATA_OTA) return 'otadata';
+  if (subtype === SUBTYPE_DATA_NVS_KEYS) return 'nvs-keys';
   return subtype === SUBTYPE_DATA_NVS ? 'nvs' : 'data';
 }
 

@@ -1,35 +1,64 @@
 import type { LinkInfo } from '../../link/index.ts';
 import { chipByName } from '../chips.ts';
+import type { PartitionTable } from '../formats/partition-rules.ts';
 import type { ChipFacts, FlashPlan } from '../types.ts';
 import { hex } from '../units.ts';
 import { GuardBook } from './errors.ts';
-import { type FoundImage, imageIn } from './images.ts';
+import { type FoundImage, imagesOf } from './images.ts';
+import { checkBootloader } from './regions.ts';
+import { checkSecurity } from './security.ts';
 
 /**
- * Holds a plan against the chip that was found, before anything is written.
- * @returns what was overridden, as notes.
+ * Holds a plan against the chip that was found, before anything is written. `tableOnChip` tells which data the chip
+ * decrypts: with null, since none could be read, all data counts as such; left out, since it is not read yet, none.
+ * @returns what was overridden, and UNTESTED_CHIP, UNVERIFIED, SIGNATURE_UNCHECKED, as notes.
  * @throws WRONG_CHIP, REVISION_UNSUPPORTED, BEYOND_FLASH, BOOTLOADER_OFFSET, DEMO_IMAGE, SECURE_BOOT,
- * FLASH_ENCRYPTION, SECURE_DOWNLOAD, BAD_FORCE.
+ * FLASH_ENCRYPTION, FLASH_ENCRYPTION_RELEASE, SECURE_DOWNLOAD, NVS_UNREADABLE, BAD_FORCE.
  */
 export function checkPlanAgainstChip(
   plan: FlashPlan,
   facts: ChipFacts,
   link: LinkInfo,
   force: readonly string[] = [],
+  tableOnChip?: PartitionTable | null,
 ): FlashPlan['notes'] {
   const guards = new GuardBook([...plan.force, ...force]);
   checkFamily(plan, facts, guards);
-  for (const found of imagesOf(plan)) checkImage(found, facts, link, guards);
+  const images = imagesOf(plan.steps);
+  for (const found of images) checkImage(found, facts, link, guards);
   checkPlaces(plan, facts, guards);
-  checkSecurity(facts, guards);
+  checkBootloader(plan.steps, facts, guards);
+  checkSecurity(plan, images, facts, tableOnChip, guards);
+  if (chipByName(facts.name)?.twin !== true) {
+    guards.note(
+      'UNTESTED_CHIP',
+      `Flashing the ${facts.name} was never tried on a virtual chip: check the board after.`,
+    );
+  }
   return guards.notes;
 }
 
-function imagesOf(plan: FlashPlan): FoundImage[] {
-  return plan.steps.flatMap(({ data, ...step }) => {
-    const found = data === undefined ? null : imageIn({ ...step, data });
-    return found === null ? [] : [found];
-  });
+/**
+ * Whether the board that answers is the one that is expected, by its base MAC in any spelling. A chip that does not
+ * tell its MAC (secure download mode) cannot be known again.
+ * @returns what was overridden, as notes.
+ * @throws WRONG_BOARD, BAD_FORCE.
+ */
+export function checkBoard(
+  expectedMac: string,
+  facts: Pick<ChipFacts, 'mac' | 'name'>,
+  force: readonly string[] = [],
+): FlashPlan['notes'] {
+  const guards = new GuardBook(force);
+  const plain = (mac: string) => mac.toLowerCase().replace(/[^0-9a-z]/g, '');
+  if (facts.mac === null || plain(facts.mac) !== plain(expectedMac)) {
+    const found = facts.mac === null ? `an ${facts.name} that does not tell its MAC` : `the ${facts.name} ${facts.mac}`;
+    guards.meet('WRONG_BOARD', `The board ${expectedMac} is expected, ${found} is plugged in.`, {
+      hint: 'Plug in the board that this work began on; nothing was written to this one.',
+      detail: { field: 'mac', value: facts.mac, expected: expectedMac },
+    });
+  }
+  return guards.notes;
 }
 
 function checkFamily(plan: FlashPlan, facts: ChipFacts, guards: GuardBook): void {
@@ -41,7 +70,8 @@ function checkFamily(plan: FlashPlan, facts: ChipFacts, guards: GuardBook): void
 }
 
 function checkImage({ image, name }: FoundImage, facts: ChipFacts, link: LinkInfo, guards: GuardBook): void {
-  if (image.chipId !== facts.imageChipId) {
+  // Images of the ESP8266 are of another format, without a chip id.
+  if (facts.imageChipId !== null && image.chipId !== facts.imageChipId) {
     const family = image.chip ?? `chip id ${image.chipId}`;
     guards.meet('WRONG_CHIP', `"${name}" is for ${family}, the chip is ${facts.description}.`, {
       hint: `Choose the files for ${facts.name}, or plug in the other board.`,
@@ -68,51 +98,18 @@ function checkImage({ image, name }: FoundImage, facts: ChipFacts, link: LinkInf
 
 function checkPlaces(plan: FlashPlan, facts: ChipFacts, guards: GuardBook): void {
   const size = facts.flash?.size ?? null;
+  if (size === null) return;
   for (const step of plan.steps) {
     const end = step.offset + step.size;
-    if (size !== null && end > size) {
-      guards.meet(
-        'BEYOND_FLASH',
-        `"${step.name}" ends at ${hex(end)}, the flash has ${size / 0x100000} MB (${hex(size)}).`,
-        {
-          hint: 'Use a smaller layout or a chip with more flash.',
-          detail: { field: step.name, value: end, flashSize: size },
-        },
-      );
-    }
-    if (step.kind === 'bootloader' && step.offset !== facts.bootloaderOffset) {
-      guards.meet(
-        'BOOTLOADER_OFFSET',
-        `"${step.name}" is to be written at ${hex(step.offset)}, but the ${facts.name} looks for its bootloader at ${hex(facts.bootloaderOffset)}.`,
-        {
-          hint: `Give it the offset ${hex(facts.bootloaderOffset)}.`,
-          detail: { field: step.name, value: step.offset },
-        },
-      );
-    }
-  }
-}
-
-function checkSecurity({ security, name, mac }: ChipFacts, guards: GuardBook): void {
-  const chip = mac === null ? name : `${name} ${mac}`;
-  const detail = { field: 'security', value: { ...security } };
-  if (security.secureDownload) {
-    guards.meet('SECURE_DOWNLOAD', `The ${chip} is in secure download mode: what is written cannot be verified.`, {
-      hint: 'Use another board, or override the guard when you know that the images fit.',
-      detail,
-    });
-  }
-  if (security.flashEncryption) {
-    guards.meet('FLASH_ENCRYPTION', `The ${chip} encrypts its flash: plain images do not start.`, {
-      hint: 'Use another board, or override the guard when the images are encrypted for this chip already.',
-      detail,
-    });
-  }
-  if (security.secureBoot) {
-    guards.meet('SECURE_BOOT', `The ${chip} starts signed firmware only: an unsigned bootloader makes it useless.`, {
-      hint: 'Use another board, or override the guard when the images are signed with its key.',
-      detail,
-    });
+    if (end <= size) continue;
+    guards.meet(
+      'BEYOND_FLASH',
+      `"${step.name}" ends at ${hex(end)}, the flash has ${size / 0x100000} MB (${hex(size)}).`,
+      {
+        hint: 'Use a smaller layout or a chip with more flash.',
+        detail: { field: step.name, value: end, flashSize: size },
+      },
+    );
   }
 }
 

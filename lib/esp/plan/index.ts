@@ -1,4 +1,10 @@
 export { checkPlan } from './check.ts';
-export { GUARDS, type Guard, planErrors } from './errors.ts';
-export { checkPlanAgainstChip } from './guards.ts';
-export { describePlan, type PlanOptions, planFlash } from './plan.ts';
+export { describePlan } from './describe.ts';
+export { encryptPlan } from './encrypt.ts';
+export { GUARDS, type Guard, planErrors, planNotes } from './errors.ts';
+export { checkBoard, checkPlanAgainstChip } from './guards.ts';
+export type { PlanMode } from './modes.ts';
+export type { NvsWish } from './nvs.ts';
+export { checkPlanAgainstTable, placePlan, planNeedsTable } from './place.ts';
+export { type PlanOptions, planFlash } from './plan.ts';
+export { type PlanMeets, settlePlan } from './settle.ts';

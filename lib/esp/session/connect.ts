@@ -1,5 +1,6 @@
 import { isKeywayError } from '../../errors/index.ts';
-import type { Channel } from './channel.ts';
+import type { Link } from '../../link/index.ts';
+import { Channel } from './channel.ts';
 import { fail, throwIfCancelled } from './errors.ts';
 import { Op, ROM_BAUD, syncPayload } from './protocol.ts';
 import { resetIntoLoader, resetKindOf } from './reset.ts';
@@ -73,6 +74,16 @@ export async function trySync(channel: Channel, timing: Timing, signal?: AbortSi
     }
   }
   return undefined;
+}
+
+/** Whether the loader answers on that link, just like that. */
+export async function isInLoader(link: Link, timing: Timing, signal?: AbortSignal): Promise<boolean> {
+  const channel = new Channel(link);
+  try {
+    return (await trySync(channel, timing, signal)) !== undefined;
+  } finally {
+    channel.close();
+  }
 }
 
 function noLoader(channel: Channel, printed: string, attempts: number, resets: boolean): Error {

@@ -17,8 +17,20 @@ export const sessionErrors = {
     'what was read from the flash does not match its checksum, or the chip tells of itself differently each time',
   NEEDS_STUB: 'the operation needs the flasher stub, which is not running',
   BAD_RANGE: 'an offset or size that is negative, not a whole number or not a multiple of what it must be',
+  NO_BYTES: 'a step of a plan has neither bytes nor a recipe for them',
+  NO_SECRETS: 'a recipe names a handle, and there is nobody who could redeem it',
+  DEVICE_NOT_BACK: 'the board whose port was lost did not come back in time',
+  BOARD_UNKNOWN: 'a port was lost, and nothing tells whether the board that came back is the same',
   CANCELLED: 'somebody cancelled the operation',
   SESSION_BUSY: 'the session is busy with another operation',
+} as const;
+
+/** Things worth knowing about a run that stopped nothing. */
+export const sessionNotes = {
+  BOARD_RESTARTED: 'the board restarted in the middle of the work, which went on after: usually its power supply',
+  RATE_LOWERED: 'the line did not carry the rate that was asked for',
+  FLASH_SIZE_ASSUMED: 'the chip cannot be asked how large its flash is, and nobody said',
+  CACHE_FAILED: 'the cache of images could not be read or written: more was written than had to be',
 } as const;
 
 export const fail = errorMaker(sessionErrors);

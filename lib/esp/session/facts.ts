@@ -1,13 +1,13 @@
 import type { ESPLoader } from 'esptool-js';
-import { isKeywayError } from '../../errors/index.ts';
-import type { ChipFacts, ChipSecurity } from '../types.ts';
+import { chipByName } from '../chips.ts';
+import type { ChipFacts } from '../types.ts';
 import type { Channel } from './channel.ts';
 import { fail } from './errors.ts';
 import type { EsptoolSession } from './esptool.ts';
 import { Op, words } from './protocol.ts';
+import { readRevision } from './revision.ts';
+import { readSecurity } from './security.ts';
 import type { Timing } from './timing.ts';
-
-const ESP32_EFUSE = 0x3ff5_a000;
 
 /** Reads what there is to know of the chip. The loader or the stub answers, esptool-js has detected the family. */
 export async function readFacts(
@@ -20,7 +20,7 @@ export async function readFacts(
   const security = await esptool.ask(signal, (loader) => agreed('security state', () => readSecurity(loader)));
   const base = await esptool.ask(signal, async (loader) => ({
     name: loader.chip.CHIP_NAME,
-    imageChipId: loader.chip.IMAGE_CHIP_ID ?? 0,
+    imageChipId: chipByName(loader.chip.CHIP_NAME)?.imageChipId ?? null,
     bootloaderOffset: loader.chip.BOOTLOADER_FLASH_OFFSET,
   }));
   if (security.secureDownload) {
@@ -37,17 +37,21 @@ export async function readFacts(
     };
   }
   const more = await esptool.ask(signal, (loader) => agreed('efuses', () => readEfuses(loader)));
-  if (!stubRunning) {
+  const isOldest = base.name === 'ESP8266';
+  if (!stubRunning && isOldest) {
+    // Its ROM has no command to attach the flash chip: beginning a write of nothing does it.
+    await channel.command(Op.FLASH_BEGIN, words(0, 0, 0x400, 0), { timeoutMs: timing.commandMs, signal });
+  } else if (!stubRunning) {
     // The ROM answers for the flash chip only once it is attached; it takes two words where the stub takes one.
     await channel.command(Op.SPI_ATTACH, words(0, 0), { timeoutMs: timing.commandMs, signal });
   }
   const flash = await esptool.ask(signal, (loader) => agreed('flash id', () => readFlashId(loader)));
-  if (!stubRunning && flash !== null && flash.size !== null) {
+  if (!stubRunning && !isOldest && flash !== null && flash.size !== null) {
     // Without it the ROM refuses what lies beyond the size it assumes. Id, size, block, sector, page, status mask.
     const parameters = words(0, flash.size, 0x10000, 0x1000, 0x100, 0xffff);
     await channel.command(Op.SPI_SET_PARAMS, parameters, { timeoutMs: timing.commandMs, signal });
   }
-  return { ...base, ...more, revision: revisionOf(more.description), flash, security };
+  return { ...base, ...more, flash, security };
 }
 
 /** How often a fact is asked for until two answers in a row agree. */
@@ -72,38 +76,12 @@ async function agreed<T>(what: string, read: () => Promise<T>): Promise<T> {
 
 async function readEfuses(
   loader: ESPLoader,
-): Promise<Pick<ChipFacts, 'description' | 'features' | 'crystalMHz'> & { mac: string }> {
+): Promise<Pick<ChipFacts, 'description' | 'revision' | 'features' | 'crystalMHz'> & { mac: string }> {
   return {
-    description: await loader.chip.getChipDescription(loader),
+    ...(await readRevision(loader, await loader.chip.getChipDescription(loader))),
     features: await loader.chip.getChipFeatures(loader),
     crystalMHz: await loader.chip.getCrystalFreq(loader),
     mac: (await loader.chip.readMac(loader)).toLowerCase(),
-  };
-}
-
-async function readSecurity(loader: ESPLoader): Promise<ChipSecurity> {
-  try {
-    const info = await loader.getSecurityInfo();
-    return {
-      secureBoot: info.parsedFlags.SECURE_BOOT_EN,
-      flashEncryption: oddBits(info.flashCryptCnt),
-      secureDownload: info.parsedFlags.SECURE_DOWNLOAD_ENABLE,
-      flags: info.flags,
-      flashCryptCount: info.flashCryptCnt,
-    };
-  } catch (error) {
-    if (isKeywayError(error) || loader.chip.CHIP_NAME !== 'ESP32') throw error;
-  }
-  // The ESP32 does not know the command: its efuses say it.
-  const word0 = (await loader.readReg(ESP32_EFUSE)) >>> 0;
-  const word6 = (await loader.readReg(ESP32_EFUSE + 0x18)) >>> 0;
-  const count = (word0 >>> 20) & 0x7f;
-  return {
-    secureBoot: (word6 & 0x30) !== 0,
-    flashEncryption: oddBits(count),
-    secureDownload: false,
-    flags: null,
-    flashCryptCount: count,
   };
 }
 
@@ -123,16 +101,4 @@ function sizeInBytes(text: string | undefined): number | null {
   const match = /^(\d+)(KB|MB)$/.exec(text ?? '');
   if (match === null) return null;
   return Number(match[1]) * (match[2] === 'MB' ? 1024 * 1024 : 1024);
-}
-
-/** "… (revision v0.4)" → 4. */
-function revisionOf(description: string): number | null {
-  const match = /revision v?(\d+)\.(\d+)/.exec(description);
-  return match === null ? null : Number(match[1]) * 100 + Number(match[2]);
-}
-
-function oddBits(count: number): boolean {
-  let odd = false;
-  for (let rest = count; rest > 0; rest >>>= 1) if (rest & 1) odd = !odd;
-  return odd;
 }

@@ -15,6 +15,10 @@ export interface LoaderContext {
   readonly stub: boolean;
   /** The family. */
   readonly chip: string;
+  /** Whether the chip tells what its flash holds; not in secure download mode. */
+  readonly verifies: boolean;
+  /** Told of each fault of the line, once chip and host are in step again; may lower the rate. */
+  readonly afterFault?: ((signal?: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** The flash commands of stub and ROM, one method a command, with the timeouts that belong to them. */
@@ -23,11 +27,11 @@ export class FlashCommands {
   readonly stub: boolean;
   readonly blockSize: number;
   readonly #timing: Timing;
-  /** What a begin command of the ROM ends in: whether to encrypt, which the oldest chips do not take. */
-  readonly #romTail: readonly number[];
+  /** Whether a begin command of the ROM ends in a word that says whether to encrypt; the oldest chips take none. */
+  readonly #romEncrypts: boolean;
 
   constructor(context: LoaderContext) {
-    this.#romTail = ['ESP32', 'ESP8266'].includes(context.chip) ? [] : [0];
+    this.#romEncrypts = !['ESP32', 'ESP8266'].includes(context.chip);
     this.channel = context.channel;
     this.stub = context.stub;
     this.blockSize = context.stub ? STUB_BLOCK : ROM_BLOCK;
@@ -39,13 +43,51 @@ export class FlashCommands {
     const blocks = Math.ceil(packedSize / this.blockSize);
     const payload = this.stub
       ? words(size, blocks, this.blockSize, offset)
-      : words(roundUp(size, this.blockSize), blocks, this.blockSize, offset, ...this.#romTail);
+      : words(roundUp(size, this.blockSize), blocks, this.blockSize, offset, ...this.#tail(false));
     const timeoutMs = this.stub ? this.#timing.commandMs : timeFor(this.#timing, this.#timing.eraseMsPerMB, size);
     await this.channel.command(Op.FLASH_DEFL_BEGIN, payload, { timeoutMs, signal });
   }
 
-  prepareBlock(block: Uint8Array, sequence: number) {
-    return this.channel.prepare(blockPacket(Op.FLASH_DEFL_DATA, block, sequence));
+  prepareBlock(block: Uint8Array, sequence: number, packed = true) {
+    return this.channel.prepare(blockPacket(packed ? Op.FLASH_DEFL_DATA : Op.FLASH_DATA, block, sequence));
+  }
+
+  /**
+   * Announces a write of bytes as they are, for what cannot be compressed: encrypted writes and secure download mode.
+   * @throws NEEDS_STUB where the ROM does not encrypt.
+   */
+  async begin(offset: number, size: number, encrypt: boolean, signal?: AbortSignal): Promise<void> {
+    if (encrypt && !this.#romEncrypts) this.needStub('write through the flash encryption');
+    const tail = this.stub ? (encrypt ? [1] : []) : this.#tail(encrypt);
+    const payload = words(size, Math.ceil(size / this.blockSize), this.blockSize, offset, ...tail);
+    const timeoutMs = this.stub ? this.#timing.commandMs : timeFor(this.#timing, this.#timing.eraseMsPerMB, size);
+    await this.channel.command(Op.FLASH_BEGIN, payload, { timeoutMs, signal });
+  }
+
+  /** As `deflateEnd`, for what was written uncompressed. */
+  async end(flashBytes: number, signal?: AbortSignal): Promise<void> {
+    if (!this.stub) return;
+    const timeoutMs = timeFor(this.#timing, this.#timing.writeMsPerMB, flashBytes);
+    await this.channel.command(Op.FLASH_END, words(1), { timeoutMs, signal });
+  }
+
+  #tail(encrypt: boolean): number[] {
+    return this.#romEncrypts ? [Number(encrypt)] : [];
+  }
+
+  /** Tells the ROM that a flash of that size is there; it takes no other flash command before. */
+  async attach(size: number, signal?: AbortSignal): Promise<void> {
+    const timeoutMs = this.#timing.commandMs;
+    await this.channel.command(Op.SPI_ATTACH, words(0, 0), { timeoutMs, signal });
+    // Id, size, block, sector, page, status mask.
+    const parameters = words(0, size, 0x10000, 0x1000, 0x100, 0xffff);
+    await this.channel.command(Op.SPI_SET_PARAMS, parameters, { timeoutMs, signal });
+  }
+
+  /** Sets the bits of a register that `mask` names. */
+  async writeRegister(address: number, value: number, mask = 0xffff_ffff, signal?: AbortSignal): Promise<void> {
+    const payload = words(address, value, mask, 0);
+    await this.channel.command(Op.WRITE_REG, payload, { timeoutMs: this.#timing.commandMs, signal });
   }
 
   /** `flashBytes`: what the chip may have to write before it answers, uncompressed. */
@@ -77,7 +119,7 @@ export class FlashCommands {
     // The ROM has no erase command, but announcing a write erases its range.
     if (this.stub) await this.channel.command(Op.ERASE_REGION, words(offset, size), { timeoutMs, signal });
     else {
-      const payload = words(size, Math.ceil(size / ROM_BLOCK), ROM_BLOCK, offset, ...this.#romTail);
+      const payload = words(size, Math.ceil(size / ROM_BLOCK), ROM_BLOCK, offset, ...this.#tail(false));
       await this.channel.command(Op.FLASH_BEGIN, payload, { timeoutMs, signal });
     }
   }

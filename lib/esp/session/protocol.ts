@@ -24,6 +24,9 @@ export const opNames: Readonly<Record<number, string>> = Object.fromEntries(
   Object.entries(Op).map(([name, op]) => [op, name]),
 );
 
+/** The stub found the checksum of a block wrong, and threw it away. */
+export const STATUS_CHECKSUM = 0xc1;
+
 /** The stub's receive buffer: the largest block it takes. */
 export const STUB_BLOCK = 0x4000;
 /** The ROM's. */

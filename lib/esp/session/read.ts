@@ -1,10 +1,9 @@
-import { isKeywayError } from '../../errors/index.ts';
 import { toHex } from '../digest.ts';
 import { hex, SECTOR } from '../units.ts';
 import { fail } from './errors.ts';
 import { FlashCommands, type LoaderContext } from './loader.ts';
 import { words } from './protocol.ts';
-import { recover } from './recover.ts';
+import { retrying } from './retry.ts';
 
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
@@ -21,20 +20,16 @@ export async function readFlash(
   size: number,
   options: ReadOptions = {},
 ): Promise<Uint8Array> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const read = await (context.stub ? readByStub : readByRom)(context, offset, size, options);
-      const own = toHex(await context.platform.md5(read.data));
-      if (own === read.md5) return read.data;
-      throw fail('READ_CORRUPT', `${size} bytes at ${hex(offset)} were read twice and damaged both times.`, {
-        hint: 'Try a lower baud rate.',
-        detail: { offset, size, wanted: read.md5, found: own },
-      });
-    } catch (error) {
-      if (attempt > 1 || !isKeywayError(error, 'READ_CORRUPT', 'CHIP_STOPPED')) throw error;
-      await recover(context, error, options.signal);
-    }
-  }
+  const faults = { tries: 2, codes: ['READ_CORRUPT', 'CHIP_STOPPED'], signal: options.signal };
+  return await retrying(context, faults, async () => {
+    const read = await (context.stub ? readByStub : readByRom)(context, offset, size, options);
+    const own = toHex(await context.platform.md5(read.data));
+    if (own === read.md5) return read.data;
+    throw fail('READ_CORRUPT', `${size} bytes at ${hex(offset)} were read again and again, and damaged each time.`, {
+      hint: 'Try a lower baud rate.',
+      detail: { offset, size, wanted: read.md5, found: own },
+    });
+  });
 }
 
 interface ReadData {

@@ -44,4 +44,5 @@ export async function recover(context: LoaderContext, cause: Error, signal?: Abo
   // The ROM in place of the stub: the board restarted, even if its banner was lost.
   if (context.stub && value !== 0) throw boardReset(channel.printed);
   channel.forget();
+  await context.afterFault?.(signal);
 }

@@ -12,11 +12,15 @@ import { blankMd5 } from './gaps.ts';
 import { checkRange, FlashCommands, type LoaderContext } from './loader.ts';
 import { type ProgressListener, ProgressMeter } from './progress.ts';
 import { Op, ROM_BAUD, STUB_BLOCK, words } from './protocol.ts';
+import type { RateLadder } from './rates.ts';
 import { readFlash } from './read.ts';
-import { recover, resync } from './recover.ts';
-import { resetIntoFirmware } from './reset.ts';
+import { resync } from './recover.ts';
+import type { WriteOptions, WriteRegion, WriteResult } from './region.ts';
+import { resetIntoFirmware, resetKindOf } from './reset.ts';
+import { retrying } from './retry.ts';
 import { defaultTiming, sleep, type Timing } from './timing.ts';
-import { compressRegion, type WriteOptions, type WriteRegion, type WriteResult, writeRegion } from './write.ts';
+import { disableWatchdogs, hasWatchdogReset, resetByWatchdog } from './watchdog.ts';
+import { compressRegion, writeRegion } from './write.ts';
 
 /** How to connect. All but the platform has a default. */
 export interface ConnectOptions extends SyncOptions {
@@ -52,13 +56,27 @@ export async function connectChip(link: Link, options: ConnectOptions): Promise<
     meter.report('detect', 0, 1, 'steps');
     channel.watchForRestart(true);
     const esptool = new EsptoolSession(channel);
-    await esptool.detect(stubRunning, options.signal);
-    const facts = await readFacts(esptool, channel, stubRunning, timing, options.signal);
+    const { platform, signal } = options;
+    const chip = (await esptool.detect(stubRunning, signal)).chip.CHIP_NAME;
+    if (!stubRunning && resetKindOf(link) === 'usb-jtag') {
+      const context = { channel, platform, timing, stub: false, chip, verifies: false };
+      await unlessRefused(() => disableWatchdogs(new FlashCommands(context), chip, signal));
+    }
+    const facts = await readFacts(esptool, channel, stubRunning, timing, signal);
     meter.report('detect', 1, 1, 'steps', facts.name);
-    return new ChipSession(channel, esptool, facts, stubRunning, { timing, platform: options.platform });
+    return new ChipSession(channel, esptool, facts, stubRunning, { timing, platform });
   } catch (error) {
     channel.close();
     throw error;
+  }
+}
+
+/** Registers are out of reach in secure download mode, which is not known yet: that refusal is no fault. */
+async function unlessRefused(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isKeywayError(error, 'CHIP_REFUSED')) throw error;
   }
 }
 
@@ -72,6 +90,7 @@ export class ChipSession {
   readonly #platform: Platform;
   #stub: boolean;
   #busy = false;
+  #ladder: RateLadder | undefined;
   /** The rate the chip was told, when it is not the ROM's. */
   #baudRate: number;
 
@@ -108,6 +127,16 @@ export class ChipSession {
     return this.#channel.wireBytes;
   }
 
+  /** Whether the chip tells what its flash holds: not in secure download mode. */
+  get verifies(): boolean {
+    return !this.facts.security.secureDownload;
+  }
+
+  /** @internal Lowers the rate as the ladder says, when faults show that the line does not carry it. */
+  stepDownBy(ladder: RateLadder): void {
+    this.#ladder = ladder;
+  }
+
   /** Uploads the stub unless it runs already. False when the chip has to do without. @throws STUB_FAILED. */
   async startStub(options: OperationOptions = {}): Promise<boolean> {
     if (this.#stub) return true;
@@ -121,16 +150,14 @@ export class ChipSession {
   }
 
   /**
-   * Makes chip and line faster. Does nothing where the link cannot change its rate, or in secure download mode.
+   * Changes the rate of chip and line. Does nothing where the link cannot change its rate.
    * @returns the rate in force. @throws BAUD_FAILED when the chip does not answer at the new rate.
    */
   async setBaudRate(baudRate: number, options: OperationOptions = {}): Promise<number> {
     if (!Number.isSafeInteger(baudRate) || baudRate < 300 || baudRate > 20_000_000) {
       throw fail('BAD_RANGE', `${baudRate} is no baud rate.`, { detail: { field: 'baudRate', value: baudRate } });
     }
-    if (baudRate === this.#baudRate || !this.link.info.hasBaudControl || this.facts.security.secureDownload) {
-      return this.#baudRate;
-    }
+    if (baudRate === this.#baudRate || !this.link.info.hasBaudControl) return this.#baudRate;
     return await this.#exclusive(() => this.#changeBaud(baudRate, options.signal));
   }
 
@@ -176,7 +203,7 @@ export class ChipSession {
       for (let done = 0; done < size; ) {
         // Up to the next step of the flash, so that the chip can use its large erase commands.
         const step = Math.min(size - done, ERASE_STEP - ((offset + done) % ERASE_STEP));
-        await this.#twice(options.signal, () => commands.erase(offset + done, step, options.signal));
+        await this.#again(options.signal, () => commands.erase(offset + done, step, options.signal));
         done += step;
         meter.report('erase', done, size, 'B', options.item);
       }
@@ -197,7 +224,7 @@ export class ChipSession {
   async md5(offset: number, size: number, options: OperationOptions = {}): Promise<string> {
     checkRange(offset, size, 1);
     const commands = new FlashCommands(this.#context());
-    return await this.#exclusive(() => this.#twice(options.signal, () => commands.md5(offset, size, options.signal)));
+    return await this.#exclusive(() => this.#again(options.signal, () => commands.md5(offset, size, options.signal)));
   }
 
   /** Whether the flash holds nothing but 0xFF there. */
@@ -225,14 +252,49 @@ export class ChipSession {
   }
 
   /**
+   * Tells the ROM loader how large the flash is, where nobody can ask it: before the first write in secure download
+   * mode. @param size bytes.
+   */
+  async attachFlash(size: number, options: OperationOptions = {}): Promise<void> {
+    await this.#exclusive(() => new FlashCommands(this.#context()).attach(size, options.signal));
+  }
+
+  /**
    * Restarts the chip into its firmware, puts the line back to 115200 baud and ends the session. False when the link
-   * has no control lines: somebody must tap EN.
+   * has no control lines, or the chip stays in its loader all the same: somebody must tap EN. A chip on its own USB
+   * port that the lines leave in its loader is restarted by its watchdog; its port then goes and comes back.
    */
   async reset(): Promise<boolean> {
-    this.#channel.close();
-    if (this.link.info.hasBaudControl && this.link.baudRate !== ROM_BAUD) await this.link.setBaudRate(ROM_BAUD);
-    this.#baudRate = ROM_BAUD;
-    return await resetIntoFirmware(this.link, this.#timing);
+    const channel = this.#channel;
+    const ownPort = resetKindOf(this.link) === 'usb-jtag';
+    if (!ownPort) channel.close();
+    try {
+      if (this.link.info.hasBaudControl && this.link.baudRate !== ROM_BAUD) await this.link.setBaudRate(ROM_BAUD);
+      this.#baudRate = ROM_BAUD;
+      return await (ownPort ? this.#resetOwnPort() : resetIntoFirmware(this.link, this.#timing));
+    } finally {
+      channel.close();
+    }
+  }
+
+  async #resetOwnPort(): Promise<boolean> {
+    const channel = this.#channel;
+    channel.watchForRestart(false);
+    channel.forget();
+    try {
+      await resetIntoFirmware(this.link, this.#timing);
+      if (!inLoader(channel.printed)) return true;
+      if (!hasWatchdogReset(this.facts.name) || !this.verifies) return false;
+      channel.forget();
+      if ((await trySync(channel, this.#timing)) === undefined) return false;
+      this.#stub = false;
+      await resetByWatchdog(new FlashCommands(this.#context()), this.facts.name);
+      await sleep(this.#timing.watchdogMs);
+    } catch (error) {
+      // The port goes with the chip, in the middle of an answer if need be.
+      if (this.link.isOpen) throw error;
+    }
+    return !inLoader(channel.printed);
   }
 
   /**
@@ -282,24 +344,31 @@ export class ChipSession {
     }
   }
 
-  /** For what may be done again as it is: once more after a fault of the line. @throws BOARD_RESET, CHIP_STOPPED. */
-  async #twice<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isKeywayError(error, 'CHIP_REFUSED', 'CHIP_STOPPED')) throw error;
-      await recover(this.#context(), error, signal);
-      return await work();
-    }
+  /** For what may be done again as it is, after a fault of the line. @throws BOARD_RESET, CHIP_STOPPED. */
+  async #again<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    return await retrying(this.#context(), { tries: 2, codes: ['CHIP_REFUSED', 'CHIP_STOPPED'], signal }, work);
+  }
+
+  async #slowDown(ladder: RateLadder, signal: AbortSignal | undefined): Promise<void> {
+    ladder.failed(this.#baudRate);
+    if (ladder.rate < this.#baudRate && this.link.info.hasBaudControl) await this.#changeBaud(ladder.rate, signal);
   }
 
   #context(): LoaderContext {
+    const ladder = this.#ladder;
     return {
       channel: this.#channel,
       platform: this.#platform,
       timing: this.#timing,
       stub: this.#stub,
       chip: this.facts.name,
+      verifies: this.verifies,
+      afterFault: ladder && ((signal) => this.#slowDown(ladder, signal)),
     };
   }
+}
+
+/** Whether the last thing the chip printed is that it waits for a download. */
+function inLoader(printed: string): boolean {
+  return /waiting for download[^\n]*\s*$/.test(printed);
 }

@@ -20,6 +20,8 @@ export interface Timing {
   readonly baudSettleMs: number;
   /** How long a cancelled operation waits for the chip to come to rest. */
   readonly settleMs: number;
+  /** From the order to the watchdog until it has restarted the chip. */
+  readonly watchdogMs: number;
 }
 
 /** Times that suit a chip at the end of a USB cable. */
@@ -35,6 +37,7 @@ export const defaultTiming: Timing = {
   chipEraseMs: 120_000,
   baudSettleMs: 50,
   settleMs: 2000,
+  watchdogMs: 500,
 };
 
 /** A time for `bytes` at so much a megabyte, never less than the plain command's. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { CHIPS, chipByImageId, chipByName, chipNames } from '../../../lib/esp/index.ts';
+import { CHIP_MODELS } from '../../../lib/virtual/index.ts';
 
 describe('chips', () => {
   it('are found however they are written', () => {
@@ -13,6 +14,11 @@ describe('chips', () => {
     assert.equal(chipByImageId(0)?.name, 'ESP32');
     assert.equal(chipByImageId(5)?.name, 'ESP32-C3');
     assert.equal(chipByImageId(0xffff), undefined);
+  });
+
+  it('are said to have a twin where the virtual bench has one', () => {
+    const twins = Object.values(CHIPS).filter(({ twin }) => twin);
+    assert.deepEqual(twins.map(({ slug }) => slug).sort(), [...CHIP_MODELS].sort());
   });
 
   it('agree with esptool-js on every family it knows', async () => {

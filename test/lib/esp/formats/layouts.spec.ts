@@ -93,7 +93,7 @@ describe('recognising regions', () => {
   it('by partition', () => {
     const any = new Uint8Array(16);
     const kinds = [0x9000, 0xf000, 0x10000, 0x12000, 0x20000, 0x21000].map((at) => recogniseRegion(at, any, table));
-    assert.deepEqual(kinds, ['nvs', 'data', 'otadata', 'data', 'app', 'app']);
+    assert.deepEqual(kinds, ['nvs', 'nvs-keys', 'otadata', 'data', 'app', 'app']);
     const custom = parsePartitionCsv('x,0x40,1,0x9000,4K');
     assert.equal(recogniseRegion(0x9000, any, custom), 'data');
   });

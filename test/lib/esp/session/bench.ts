@@ -1,7 +1,7 @@
 import { nodePlatform } from '../../../../lib/esp/node.ts';
-import type { Timing } from '../../../../lib/esp/session/index.ts';
-import { createMemoryPair, type Link } from '../../../../lib/link/index.ts';
-import { VirtualChip, type VirtualChipOptions } from '../../../../lib/virtual/index.ts';
+import type { FlashTarget, Timing } from '../../../../lib/esp/session/index.ts';
+import { createMemoryPair, type Link, openLink, waitForDevice } from '../../../../lib/link/index.ts';
+import { VirtualChip, type VirtualChipOptions, VirtualSocket } from '../../../../lib/virtual/index.ts';
 
 export const platform = nodePlatform;
 
@@ -14,17 +14,55 @@ export const quick: Partial<Timing> = {
   commandMs: 150,
   baudSettleMs: 1,
   settleMs: 300,
+  watchdogMs: 60,
 };
 
 export const connecting = { platform, timing: quick, attempts: 2, patienceMs: 0 };
 
 let number = 0;
 const chips = new Set<VirtualChip>();
+const links = new Set<Link>();
+const sockets = new Set<VirtualSocket>();
 
 /** Takes the power from every chip of a test: a chip that finds nothing to boot tries again for ever. */
-export function clearBench(): void {
+export async function clearBench(): Promise<void> {
+  for (const link of links) await link.close();
+  for (const socket of sockets) socket.close();
   for (const chip of chips) chip.powerOff();
-  chips.clear();
+  for (const all of [links, sockets, chips]) all.clear();
+}
+
+export function makeChip(options: Partial<VirtualChipOptions> = {}): VirtualChip {
+  const chip = new VirtualChip({ model: 'esp32c3', mac: '7c:df:a1:00:00:01', line: 'free', ...options });
+  chips.add(chip);
+  return chip;
+}
+
+/** A chip in a socket whose cable can be pulled, and the way to it over every pull. */
+export function chipInSocket(options: Partial<VirtualChipOptions> = {}): {
+  chip: VirtualChip;
+  socket: VirtualSocket;
+  target: FlashTarget;
+} {
+  const chip = makeChip(options);
+  const socket = new VirtualSocket({ name: `socket-${++number}` });
+  sockets.add(socket);
+  socket.insert(chip);
+  return { chip, socket, target: targetAt(`virtual:${socket.name}`) };
+}
+
+/** What a program does that owns a port: opens it, and waits for the same device when it was lost. */
+export function targetAt(address: string): FlashTarget {
+  return {
+    open: async (again, signal) => {
+      const stop = signal === undefined ? {} : { signal };
+      // A chip that is its own port comes up some time after its socket.
+      const { address: at } = await waitForDevice(again ?? { address }, { timeoutMs: 10_000, ...stop });
+      const link = await openLink(at, { owner: 'test', ...stop });
+      links.add(link);
+      return link;
+    },
+  };
 }
 
 /** A chip at the end of a cable in memory, on a line without pace. */
@@ -33,8 +71,7 @@ export function chipOnCable(options: Partial<VirtualChipOptions> = {}): {
   link: Link;
   log: string[];
 } {
-  const chip = new VirtualChip({ model: 'esp32c3', mac: '7c:df:a1:00:00:01', line: 'free', ...options });
-  chips.add(chip);
+  const chip = makeChip(options);
   const { host, device } = createMemoryPair({ name: `session-${++number}` });
   chip.attach(device);
   const log: string[] = [];

@@ -28,7 +28,7 @@ describe('connectChip', () => {
   });
 
   it('reads the security state', async () => {
-    const { link } = chipOnCable({ security: { secureBoot: true, flashCryptCount: 7 } });
+    const { link } = chipOnCable({ security: { secureBoot: 'v2', flashCryptCount: 7 } });
     const session = await connectChip(link, connecting);
     assert.equal(session.facts.security.secureBoot, true);
     assert.equal(session.facts.security.flashEncryption, true);

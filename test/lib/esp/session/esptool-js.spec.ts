@@ -37,7 +37,7 @@ describe('esptool-js 0.7.0, as it is', () => {
   });
   afterEach(() => {
     unmute();
-    clearBench();
+    return clearBench();
   });
 
   it('its hard reset does not reset; ours does', async () => {

@@ -4,7 +4,7 @@ import { type FlashOptions, flash } from '../../../../lib/esp/session/index.ts';
 import type { FlashPhase } from '../../../../lib/esp/types.ts';
 import type { Fault, VirtualChip } from '../../../../lib/virtual/index.ts';
 import { app, bytes, imageSet, region } from '../plan/sets.ts';
-import { chipOnCable, clearBench, connecting, platform } from './bench.ts';
+import { changed, chipOnCable, clearBench, connecting, platform } from './bench.ts';
 import { refused } from './refused.ts';
 
 const plan = await planFlash(
@@ -13,6 +13,8 @@ const plan = await planFlash(
   }),
   { platform },
 );
+
+const dirty = () => new Uint8Array(4 << 20).fill(0x11);
 
 /** Sets the fault when the app begins to be written, so that `at` counts from there. */
 function onWrite(chip: VirtualChip, fault: Fault): void {
@@ -23,7 +25,7 @@ function onWrite(chip: VirtualChip, fault: Fault): void {
 }
 
 async function run(fault: Fault, options: Partial<FlashOptions> = {}) {
-  const { chip, link } = chipOnCable();
+  const { chip, link } = chipOnCable({ flash: dirty() });
   onWrite(chip, fault);
   const work = flash(link, plan, { ...connecting, baudRate: 921_600, ...options });
   return { chip, link, work };
@@ -96,21 +98,56 @@ describe('faults while flashing', () => {
 
   for (const baudRate of [115_200, 921_600]) {
     for (const kind of ['reset', 'brownout'] as const) {
-      it(`BOARD_RESET: ${kind} at ${baudRate} baud`, async () => {
-        const { work } = await run({ kind, at: 9000 }, { baudRate });
+      it(`BOARD_RESET: ${kind} at ${baudRate} baud, and nobody wants to go on`, async () => {
+        const { work } = await run({ kind, at: 9000 }, { baudRate, resume: { attempts: 0 } });
         const error = await refused('BOARD_RESET', work);
         assert.match(error.hint ?? '', /supply/);
+      });
+
+      it(`${kind} at ${baudRate} baud: connects again, goes on, and says so`, async () => {
+        const { chip, work } = await run({ kind, at: 9000 }, { baudRate });
+        const { steps, notes, resumed } = await work;
+        holdsApp(chip);
+        assert.deepEqual(
+          steps.map(({ outcome, attempts, verified }) => [outcome, attempts, verified]),
+          [
+            ['erased', 1, true],
+            ['written', 1, true],
+            ['written', 2, true],
+          ],
+        );
+        assert.ok(notes.some(({ code, message }) => code === 'BOARD_RESTARTED' && /supply/.test(message)));
+        assert.equal(resumed, 0, 'the port was never lost');
       });
     }
   }
 
   it('NOT_ERASED: the flash is not blank after it was erased', async () => {
-    const { chip, link } = chipOnCable();
+    const { chip, link } = chipOnCable({ flash: dirty() });
     chip.on('command', ({ name }) => {
       if (name === 'ERASE_REGION') chip.flash[0x100005] = 0x7f;
     });
     const error = await refused('NOT_ERASED', flash(link, plan, connecting));
     assert.match(error.message, /"gone" at 0x100000/);
+  });
+
+  it('CHIP_REFUSED: what is refused twice for the same reason is not tried for ever', async () => {
+    const { chip, link } = chipOnCable({ flash: dirty() });
+    let boots = 0;
+    chip.on('boot', () => boots++);
+    const broken = changed(link, {
+      write: (data) => {
+        // The ROM finds every FLASH_DEFL_BEGIN a word too short.
+        const cut = data[2] === 0x10 ? Uint8Array.from([...data.slice(0, -5), 0xc0]) : data;
+        return link.write(cut);
+      },
+    });
+    const error = await refused(
+      'CHIP_REFUSED',
+      flash(broken, plan, { ...connecting, useStub: false, resetAfter: false }),
+    );
+    assert.match(error.message, /FLASH_DEFL_BEGIN.* 1 of 3 steps/);
+    assert.equal(boots, 3, 'twice beyond what it takes to begin');
   });
 
   it('an error that the stub tells late does not pass for success', async () => {
@@ -136,7 +173,7 @@ describe('cancel while flashing', () => {
   const phases: FlashPhase[] = ['connect', 'detect', 'stub', 'erase', 'write', 'verify'];
   for (const phase of phases) {
     it(`in the phase ${phase}: CANCELLED, and the port works again at once`, async () => {
-      const { chip, link } = chipOnCable();
+      const { chip, link } = chipOnCable({ flash: dirty() });
       const cancel = new AbortController();
       const modes: string[] = [];
       chip.on('boot', ({ mode }) => modes.push(mode));

@@ -43,7 +43,7 @@ describe('flash', () => {
   });
 
   it('tells its progress in order, to the last byte', async () => {
-    const { link } = chipOnCable();
+    const { link } = chipOnCable({ flash: dirty() });
     const events: Progress[] = [];
     const plan = await planOf(wholeSet());
     await flash(link, plan, { ...connecting, onProgress: (progress) => events.push(progress) });

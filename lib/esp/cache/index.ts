@@ -1,0 +1,3 @@
+export { changedSectors } from './diff.ts';
+export { memoryImageCache } from './memory.ts';
+export type { CachedRegion, ImageCache } from './types.ts';
