@@ -2,7 +2,7 @@ import { choices, chosenIn, layOut, NUMBER, oneOf, showFor, TEXT, typed } from '
 import { labelFor, nameOf, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
-import { actions, defaults, faults } from './config.ts';
+import { actions, defaults, faults, migrations, newModels } from './config.ts';
 
 RED.nodes.registerType('keyway-bench', {
   category: 'Keyway bench',
@@ -15,13 +15,17 @@ RED.nodes.registerType('keyway-bench', {
     actionType: { value: 'op' },
     newMac: { value: '' },
     newMacType: { value: 'str' },
+    newModel: { value: 'same' },
+    newModelType: { value: 'op' },
     fault: { value: 'drop' },
     faultType: { value: 'op' },
     at: { value: '0' },
     atType: { value: 'num' },
+    aboveBaud: { value: '230400' },
+    aboveBaudType: { value: 'num' },
     timeout: { value: '' },
     timeoutType: { value: 'num' },
-    version: { value: 1 },
+    version: { value: 2 },
   },
   inputs: 1,
   outputs: 1,
@@ -41,12 +45,14 @@ RED.nodes.registerType('keyway-bench', {
     return this._('keyway-bench.output.result');
   },
   oneditprepare: function () {
-    refill(this, migrate(this, defaults));
+    refill(this, migrate(this, defaults, migrations));
     const action = typed('action', oneOf(choices(this, 'keyway-bench.action', [...actions])));
     showFor(action, [...actions, 'elsewhere'], () => chosenIn(action));
     typed('newMac', TEXT, this._('keyway-bench.placeholder.newMac'));
+    typed('newModel', oneOf(choices(this, 'keyway-bench.model', [...newModels])));
     typed('fault', oneOf(choices(this, 'keyway-bench.fault', [...faults])));
     typed('at', NUMBER);
+    typed('aboveBaud', NUMBER);
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
     layOut(this._('keyway.label.options'));
   },

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Fault } from '../../lib/virtual/index.ts';
 import { chipById, chipByName, deployedPorts } from '../shared/deployed.ts';
 import { fail } from '../shared/errors.ts';
 import type { Fields } from '../shared/evaluate.ts';
@@ -6,7 +7,7 @@ import { onInput } from '../shared/jobs.ts';
 import { migrate } from '../shared/migrate.ts';
 import type { Message, Red, RedNode } from '../shared/types.ts';
 import { VirtualBench } from '../shared/virtual-bench.ts';
-import { actions, type BenchConfig, defaults, faults } from './config.ts';
+import { actions, type BenchConfig, defaults, faults, migrations, newModels } from './config.ts';
 
 /** How long a finger stays on EN. */
 const TAP_MS = 50;
@@ -16,7 +17,7 @@ type Action = (typeof actions)[number];
 export default function register(RED: Red): void {
   function BenchNode(this: RedNode, saved: BenchConfig): void {
     RED.nodes.createNode(this, saved);
-    const config = migrate(saved, defaults) as BenchConfig;
+    const config = migrate(saved, defaults, migrations) as BenchConfig;
     onInput<BenchConfig>({
       red: RED,
       node: this,
@@ -82,15 +83,24 @@ async function act(
       await sleep(TAP_MS, undefined, { signal }).finally(() => socket.chip?.pressEnable(false));
       return;
     case 'swap':
-      bench.swap(await fields.text('newMac'));
+      bench.swap(await fields.text('newMac'), await newModel(fields));
       return;
     case 'fault':
-      socket.chip?.setFault({
-        kind: await fields.choice('fault', faults),
-        at: await fields.number('at', { blank: 0 }),
-      });
+      socket.chip?.setFault(await faultOf(fields));
       return;
     case 'clear-faults':
       socket.chip?.clearFaults();
   }
+}
+
+async function faultOf(fields: Fields<BenchConfig>): Promise<Fault> {
+  const kind = await fields.choice('fault', faults);
+  if (kind === 'noise') return { kind, aboveBaud: await fields.number('aboveBaud', { blank: 0 }) };
+  return { kind, at: await fields.number('at', { blank: 0 }) };
+}
+
+/** The model of the board that is put in; undefined = like the one that is taken out. @throws BAD_FIELD */
+async function newModel(fields: Fields<BenchConfig>): Promise<string | undefined> {
+  const model = await fields.choice('newModel', newModels);
+  return model === 'same' ? undefined : model;
 }

@@ -1,6 +1,7 @@
+import type { Migration } from '../shared/migrate.ts';
 import type { PortConfig } from '../shared/saved.ts';
 
-export const operations = ['detect', 'read', 'erase', 'reset'] as const;
+export const operations = ['detect', 'read', 'erase', 'reset', 'nvs'] as const;
 
 export interface ChipConfig extends PortConfig {
   /** One of the operations. */
@@ -13,6 +14,14 @@ export interface ChipConfig extends PortConfig {
   offsetType: string;
   size: string;
   sizeType: string;
+  /** NVS: label of its partition. */
+  partition: string;
+  partitionType: string;
+  /** NVS that is encrypted: handle of its keys; blank = those in the chip's partition, where they can be read. */
+  nvsKey: string;
+  nvsKeyType: string;
+  /** NVS: whether values are listed too. From there on they are in the message. */
+  raw: boolean;
   /** Rate of the work, in baud. */
   baudRate: string;
   baudRateType: string;
@@ -30,11 +39,19 @@ export const defaults = {
   offsetType: 'str',
   size: '',
   sizeType: 'str',
+  partition: 'nvs',
+  partitionType: 'str',
+  nvsKey: 'device.nvsKey',
+  nvsKeyType: 'msg',
+  raw: false,
   baudRate: '460800',
   baudRateType: 'num',
   resetAfter: true,
   whenBusy: 'queue',
   timeout: '120',
   timeoutType: 'num',
-  version: 1,
+  version: 2,
 } satisfies Partial<ChipConfig>;
+
+/** Version 1 knew no NVS: what is new is filled in with its defaults, which change nothing. */
+export const migrations: readonly Migration[] = [(saved) => saved];

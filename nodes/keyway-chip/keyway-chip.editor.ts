@@ -7,12 +7,13 @@ import {
   oneOf,
   SIZE,
   showFor,
+  TEXT,
   typed,
 } from '../../editor/shared/form.ts';
 import { labelFor, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
-import { defaults, operations } from './config.ts';
+import { defaults, migrations, operations } from './config.ts';
 
 RED.nodes.registerType('keyway-chip', {
   category: 'Keyway chips',
@@ -28,13 +29,18 @@ RED.nodes.registerType('keyway-chip', {
     offsetType: { value: 'str' },
     size: { value: '' },
     sizeType: { value: 'str' },
+    partition: { value: 'nvs' },
+    partitionType: { value: 'str' },
+    nvsKey: { value: 'device.nvsKey' },
+    nvsKeyType: { value: 'msg' },
+    raw: { value: false },
     baudRate: { value: '460800' },
     baudRateType: { value: 'num' },
     resetAfter: { value: true },
     whenBusy: { value: 'queue' },
     timeout: { value: '120' },
     timeoutType: { value: 'num' },
-    version: { value: 1 },
+    version: { value: 2 },
   },
   inputs: 1,
   outputs: 2,
@@ -53,11 +59,13 @@ RED.nodes.registerType('keyway-chip', {
     return this._(`keyway-chip.output.${['result', 'progress'][index]}`);
   },
   oneditprepare: function () {
-    refill(this, migrate(this, defaults));
+    refill(this, migrate(this, defaults, migrations));
     const operation = typed('operation', oneOf(choices(this, 'keyway-chip.operation', [...operations])));
     showFor(operation, [...operations, 'elsewhere'], () => chosenIn(operation));
     typed('offset', SIZE);
     typed('size', SIZE, this._('keyway-chip.placeholder.size'));
+    typed('partition', TEXT);
+    typed('nvsKey', ['msg', 'flow', 'global', 'jsonata']);
     typed('baudRate', NUMBER);
     fillSelect('#node-input-whenBusy', choices(this, 'keyway.whenBusy', ['queue', 'refuse']), this.whenBusy);
     const whole = $('#node-input-whole');

@@ -8,14 +8,15 @@ import { type Job, type Outcome, onInput } from '../shared/jobs.ts';
 import { migrate } from '../shared/migrate.ts';
 import { addChip, withPort } from '../shared/port-job.ts';
 import type { Red, RedNode } from '../shared/types.ts';
-import { type ChipConfig, defaults, operations } from './config.ts';
+import { type ChipConfig, defaults, migrations, operations } from './config.ts';
+import { type NvsReading, nvsWish, readNvs } from './nvs.ts';
 
 const SECTOR = 4096;
 
 export default function register(RED: Red): void {
   function ChipNode(this: RedNode, saved: ChipConfig): void {
     RED.nodes.createNode(this, saved);
-    const config = migrate(saved, defaults) as ChipConfig;
+    const config = migrate(saved, defaults, migrations) as ChipConfig;
     onInput<ChipConfig>({
       red: RED,
       node: this,
@@ -26,6 +27,7 @@ export default function register(RED: Red): void {
       run: async (job, fields) => {
         const operation = await fields.choice('operation', operations);
         const range = operation === 'read' || operation === 'erase' ? await rangeOf(config, operation, fields) : null;
+        const wish = operation === 'nvs' ? await nvsWish(fields) : null;
         const baudRate = await fields.number('baudRate', { min: 300, max: 20_000_000, blank: 460_800 });
         return await withPort(RED, this, config, job, async (lease, target) => {
           if (operation === 'reset') return await reset(RED, lease);
@@ -33,7 +35,10 @@ export default function register(RED: Red): void {
           try {
             job.msg.device = addChip(job.msg.device, session.facts, target.name);
             lease.setDevice(job.msg.device);
-            const outcome = await work(operation, session, { job, range, baudRate });
+            const outcome =
+              wish === null
+                ? await work(operation, session, { job, range, baudRate })
+                : await listNvs(session, { red: RED, node: this, job, wish, raw: config.raw }, baudRate);
             if (config.resetAfter) {
               lease.readAlong();
               await session.reset();
@@ -105,7 +110,7 @@ async function reset(RED: Red, lease: Lease): Promise<Outcome> {
   };
 }
 
-async function work(operation: 'detect' | 'read' | 'erase', session: ChipSession, work: Work): Promise<Outcome> {
+async function work(operation: (typeof operations)[number], session: ChipSession, work: Work): Promise<Outcome> {
   const { facts } = session;
   if (operation === 'detect') return { topic: 'chip/detected', payload: facts, status: facts.name };
   const { job, baudRate } = work;
@@ -120,6 +125,13 @@ async function work(operation: 'detect' | 'read' | 'erase', session: ChipSession
   if (work.range?.size === null) await session.eraseAll(options);
   else await session.eraseRange(offset, size, options);
   return { topic: 'chip/erased', payload: { offset, size }, status: `ok · ${job.seconds().toFixed(1)} s` };
+}
+
+async function listNvs(session: ChipSession, reading: NvsReading, baudRate: number): Promise<Outcome> {
+  const options = { signal: reading.job.signal, onProgress: reading.job.progress };
+  await session.startStub(options);
+  await session.setBaudRate(baudRate, options);
+  return await readNvs(session, reading);
 }
 
 /** The range in bytes, once the flash's size is known. @throws BAD_FIELD, NO_RANGE */

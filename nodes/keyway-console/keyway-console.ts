@@ -37,7 +37,7 @@ export default function register(RED: Red): void {
       inOrder: true,
       run: async (job, fields) => {
         const { payload } = job.msg;
-        const now = await start(choosePort(config.port, job.msg), job.msg, fields);
+        const now = await start(await choosePort(config.port, job.msg), job.msg, fields);
         if (config.send && (typeof payload === 'string' || payload instanceof Uint8Array)) await now.send(payload);
         return null;
       },
@@ -50,7 +50,7 @@ export default function register(RED: Red): void {
     const atStart = (): void => {
       const none = { _msgid: '' } as Message;
       Promise.resolve()
-        .then(() => start(choosePort(config.port, none), none, new Fields(RED, this, config, none)))
+        .then(async () => start(await choosePort(config.port, none), none, new Fields(RED, this, config, none)))
         .catch((error: unknown) => {
           inputs.status.set('red', 'dot', codeOf(error));
           this.error(error, {});

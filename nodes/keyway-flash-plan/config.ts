@@ -1,8 +1,18 @@
+import type { Migration } from '../shared/migrate.ts';
+import type { NvsRow, nvsSchemes, nvsSources } from '../shared/nvs-rows.ts';
 import type { JobConfig } from '../shared/saved.ts';
 
-export const sources = ['msg', 'demo', 'files', 'web-tools', 'flasher-args', 'folder', 'merged'] as const;
-/** as-is: what the set says. provisioning: app into factory, OTA slots and otadata emptied. */
-export const modes = ['as-is', 'provisioning'] as const;
+/** none: no images, for a plan of NVS alone. */
+export const sources = ['msg', 'demo', 'files', 'web-tools', 'flasher-args', 'folder', 'merged', 'none'] as const;
+/**
+ * as-is: what the set says. provisioning: app into factory, OTA slots and otadata emptied. direct: app into ota_0, and
+ * otadata says so.
+ */
+export const modes = ['as-is', 'provisioning', 'direct'] as const;
+/** What becomes of an NVS partition: other NVS namespaces stay, or it is made afresh. */
+export const nvsModes = ['merge', 'replace'] as const;
+/** On a chip that encrypts its flash: refuse, or write through its encryption. */
+export const encryptions = ['refuse', 'encrypt'] as const;
 
 export interface FlashPlanConfig extends JobConfig {
   source: (typeof sources)[number];
@@ -15,6 +25,36 @@ export interface FlashPlanConfig extends JobConfig {
   /** For the source files. */
   files: { path: string; offset: string }[];
   mode: (typeof modes)[number];
+  /** Whether NVS is written, and where its entries come from. */
+  nvs: 'none' | (typeof nvsSources)[number];
+  /** For nvs table. */
+  entries: NvsRow[];
+  /** For nvs value: a list of entries, or Espressif's CSV as a text. */
+  nvsValue: string;
+  nvsValueType: string;
+  /** Label of the NVS partition. */
+  partition: string;
+  partitionType: string;
+  nvsMode: (typeof nvsModes)[number];
+  /** NVS namespaces that are emptied though no entry names them. */
+  clears: string;
+  clearsType: string;
+  nvsScheme: (typeof nvsSchemes)[number];
+  /** Handle of the key of that scheme. */
+  nvsKey: string;
+  nvsKeyType: string;
+  /** Place of the NVS partition in bytes, where no table says it; blank = a table does. */
+  nvsOffset: string;
+  nvsOffsetType: string;
+  nvsSize: string;
+  nvsSizeType: string;
+  /** The partition table on the chip, as a chip node read it; for images that bring none. */
+  table: string;
+  tableType: string;
+  /** Labels of partitions that must not be touched. */
+  keep: string;
+  keepType: string;
+  encryption: (typeof encryptions)[number];
   /** Family the plan is for; blank = what the set says. */
   chip: string;
   chipType: string;
@@ -38,6 +78,27 @@ export const defaults = {
   pathType: 'str',
   files: [] as { path: string; offset: string }[],
   mode: 'as-is',
+  nvs: 'none',
+  entries: [] as NvsRow[],
+  nvsValue: 'nvs',
+  nvsValueType: 'msg',
+  partition: 'nvs',
+  partitionType: 'str',
+  nvsMode: 'merge',
+  clears: '',
+  clearsType: 'str',
+  nvsScheme: 'none',
+  nvsKey: 'device.nvsKey',
+  nvsKeyType: 'msg',
+  nvsOffset: '',
+  nvsOffsetType: 'str',
+  nvsSize: '',
+  nvsSizeType: 'str',
+  table: 'device.partitions',
+  tableType: 'msg',
+  keep: '',
+  keepType: 'str',
+  encryption: 'refuse',
   chip: 'device.chip',
   chipType: 'msg',
   flashSize: 'device.flashSize',
@@ -48,5 +109,8 @@ export const defaults = {
   forceType: 'str',
   timeout: '',
   timeoutType: 'num',
-  version: 1,
+  version: 2,
 } satisfies Partial<FlashPlanConfig>;
+
+/** Version 1 knew neither NVS nor keeping: what is new is filled in with its defaults, which change nothing. */
+export const migrations: readonly Migration[] = [(saved) => saved];

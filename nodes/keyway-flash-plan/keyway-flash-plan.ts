@@ -1,15 +1,17 @@
-import { describePlan, planFlash } from '../../lib/esp/index.ts';
+import { describePlan, type PartitionTable, planFlash } from '../../lib/esp/index.ts';
 import { nodePlatform } from '../../lib/esp/node.ts';
+import { fail } from '../shared/errors.ts';
 import { onInput } from '../shared/jobs.ts';
 import { migrate } from '../shared/migrate.ts';
 import type { Red, RedNode } from '../shared/types.ts';
-import { defaults, type FlashPlanConfig } from './config.ts';
+import { defaults, type FlashPlanConfig, migrations } from './config.ts';
+import { nvsFrom } from './nvs.ts';
 import { imagesFrom } from './sources.ts';
 
 export default function register(RED: Red): void {
   function FlashPlanNode(this: RedNode, saved: FlashPlanConfig): void {
     RED.nodes.createNode(this, saved);
-    const config = migrate(saved, defaults) as FlashPlanConfig;
+    const config = migrate(saved, defaults, migrations) as FlashPlanConfig;
     onInput<FlashPlanConfig>({
       red: RED,
       node: this,
@@ -21,12 +23,19 @@ export default function register(RED: Red): void {
         const flashSize = await fields.number('flashSize', { blank: 0 });
         const dryRun = await fields.boolean('dryRun');
         const force = await fields.words('force');
+        const keep = await fields.words('keep');
+        const table = tableOf(await fields.value('table'));
+        const nvs = await nvsFrom(config, fields);
         const images = await imagesFrom(config, fields, chip);
         job.signal.throwIfAborted();
         const plan = await planFlash(images, {
           platform: nodePlatform,
           mode: config.mode,
+          encryption: config.encryption,
           force,
+          keep,
+          nvs,
+          ...(table === undefined ? {} : { table }),
           ...(chip === undefined ? {} : { chip }),
           ...(flashSize === 0 ? {} : { flashSize }),
         });
@@ -38,4 +47,14 @@ export default function register(RED: Red): void {
     });
   }
   RED.nodes.registerType('keyway-flash-plan', FlashPlanNode);
+}
+
+/** The table that a field holds; what is in it is checked by the plan. @throws BAD_FIELD */
+function tableOf(value: unknown): PartitionTable | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  if (Array.isArray(value)) return value as PartitionTable;
+  throw fail('BAD_FIELD', 'The field "table" must hold a list of partitions.', {
+    hint: 'Point it at what a chip node found: msg.device.partitions.',
+    detail: { field: 'table' },
+  });
 }

@@ -15,6 +15,8 @@ export async function imagesFrom(
   switch (config.source) {
     case 'msg':
       return asImageSet(await fields.value('images'));
+    case 'none':
+      return { name: 'NVS', source: 'built', regions: [], erase: [], ...named };
     case 'demo':
       return demoImageSet(chip ?? 'ESP32-C3');
     case 'files':

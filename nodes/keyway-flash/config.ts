@@ -1,3 +1,4 @@
+import type { Migration } from '../shared/migrate.ts';
 import type { PortConfig } from '../shared/saved.ts';
 
 /** How the chip gets into its loader: by the control lines, or it is there already. */
@@ -15,6 +16,21 @@ export interface FlashConfig extends PortConfig {
   /** Codes of guards to be overridden, beside those of the plan. */
   force: string;
   forceType: string;
+  /** Whether regions that are right already are left alone. */
+  skip: boolean;
+  /** Whether sectors that the chip is known to hold are left alone: known from what was flashed before. */
+  cache: boolean;
+  /** Whether a line that makes mistakes is slowed down. */
+  stepDown: boolean;
+  /** Seconds that a board which went is awaited; 0 = the job ends at once. */
+  patience: string;
+  patienceType: string;
+  /** Bytes of flash, for a chip that cannot be asked; blank = it is asked. */
+  flashSize: string;
+  flashSizeType: string;
+  /** Certificate namespace of the secrets in the plan. */
+  namespace: string;
+  namespaceType: string;
   resetAfter: boolean;
   entry: (typeof entries)[number];
   /** How often connecting is tried. */
@@ -33,6 +49,15 @@ export const defaults = {
   macType: 'msg',
   force: '',
   forceType: 'str',
+  skip: true,
+  cache: true,
+  stepDown: true,
+  patience: '120',
+  patienceType: 'num',
+  flashSize: '',
+  flashSizeType: 'str',
+  namespace: 'device.namespace',
+  namespaceType: 'msg',
   resetAfter: true,
   entry: 'auto',
   attempts: '7',
@@ -40,5 +65,10 @@ export const defaults = {
   whenBusy: 'queue',
   timeout: '600',
   timeoutType: 'num',
-  version: 1,
+  version: 2,
 } satisfies Partial<FlashConfig>;
+
+/** Version 1 knew no waiting: a flow that catches PORT_GONE goes on getting it. */
+export const migrations: readonly Migration[] = [
+  (saved) => ({ ...saved, patience: saved.patience ?? '0', patienceType: saved.patienceType ?? 'num' }),
+];

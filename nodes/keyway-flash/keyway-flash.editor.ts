@@ -1,8 +1,8 @@
-import { choices, fillSelect, layOut, NUMBER, TEXT, typed } from '../../editor/shared/form.ts';
+import { choices, fillSelect, layOut, NUMBER, SIZE, TEXT, typed } from '../../editor/shared/form.ts';
 import { chipBehind, labelFor, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
-import { defaults, entries } from './config.ts';
+import { defaults, entries, migrations } from './config.ts';
 
 RED.nodes.registerType('keyway-flash', {
   category: 'Keyway chips',
@@ -19,6 +19,15 @@ RED.nodes.registerType('keyway-flash', {
     macType: { value: 'msg' },
     force: { value: '' },
     forceType: { value: 'str' },
+    skip: { value: true },
+    cache: { value: true },
+    stepDown: { value: true },
+    patience: { value: '120' },
+    patienceType: { value: 'num' },
+    flashSize: { value: '' },
+    flashSizeType: { value: 'str' },
+    namespace: { value: 'device.namespace' },
+    namespaceType: { value: 'msg' },
     resetAfter: { value: true },
     entry: { value: 'auto' },
     attempts: { value: '7' },
@@ -26,7 +35,7 @@ RED.nodes.registerType('keyway-flash', {
     whenBusy: { value: 'queue' },
     timeout: { value: '600' },
     timeoutType: { value: 'num' },
-    version: { value: 1 },
+    version: { value: 2 },
   },
   inputs: 1,
   outputs: 2,
@@ -43,11 +52,14 @@ RED.nodes.registerType('keyway-flash', {
     return this._(`keyway-flash.output.${['result', 'progress'][index]}`);
   },
   oneditprepare: function () {
-    refill(this, migrate(this, defaults));
+    refill(this, migrate(this, defaults, migrations));
     typed('plan', ['msg', 'flow', 'global', 'jsonata']);
     typed('baudRate', NUMBER);
     typed('mac', TEXT, this._('keyway-flash.placeholder.mac'));
     typed('force', TEXT, this._('keyway.placeholder.none'));
+    typed('patience', NUMBER, this._('keyway-flash.placeholder.patience'));
+    typed('flashSize', SIZE, this._('keyway-flash.placeholder.flashSize'));
+    typed('namespace', TEXT, this._('keyway.placeholder.none'));
     fillSelect('#node-input-entry', choices(this, 'keyway-flash.entry', [...entries]), this.entry);
     typed('attempts', NUMBER);
     fillSelect('#node-input-whenBusy', choices(this, 'keyway.whenBusy', ['queue', 'refuse']), this.whenBusy);

@@ -1,8 +1,13 @@
+import type { Migration } from '../shared/migrate.ts';
+import type { NvsRow, nvsSchemes, nvsSources } from '../shared/nvs-rows.ts';
 import type { JobConfig } from '../shared/saved.ts';
 
-export const operations = ['build', 'inspect'] as const;
+export const operations = ['build', 'inspect', 'nvs'] as const;
 /** A whole set (bootloader, partition table, app), or one image. */
 export const whats = ['set', 'app', 'bootloader'] as const;
+
+/** What is done with an NVS image. */
+export const nvsActions = ['build', 'list'] as const;
 
 export interface ImageConfig extends JobConfig {
   operation: string;
@@ -21,6 +26,21 @@ export interface ImageConfig extends JobConfig {
   /** Bytes of the app; blank = as small as it can be. */
   size: string;
   sizeType: string;
+  nvsAction: (typeof nvsActions)[number];
+  nvsFrom: (typeof nvsSources)[number];
+  entries: NvsRow[];
+  /** For nvsFrom value: a list of entries, or Espressif's CSV as a text. */
+  nvsValue: string;
+  nvsValueType: string;
+  /** Bytes of the NVS partition. */
+  nvsSize: string;
+  nvsSizeType: string;
+  nvsScheme: (typeof nvsSchemes)[number];
+  /** Handle of the key of that scheme. */
+  nvsKey: string;
+  nvsKeyType: string;
+  /** Whether an image may be built of secrets, and values listed: from there on they are in the message. */
+  raw: boolean;
 }
 
 export const defaults = {
@@ -38,7 +58,21 @@ export const defaults = {
   imageVersionType: 'str',
   size: '',
   sizeType: 'str',
+  nvsAction: 'build',
+  nvsFrom: 'table',
+  entries: [] as NvsRow[],
+  nvsValue: 'nvs',
+  nvsValueType: 'msg',
+  nvsSize: '0x6000',
+  nvsSizeType: 'str',
+  nvsScheme: 'none',
+  nvsKey: 'device.nvsKey',
+  nvsKeyType: 'msg',
+  raw: false,
   timeout: '',
   timeoutType: 'num',
-  version: 1,
+  version: 2,
 } satisfies Partial<ImageConfig>;
+
+/** Version 1 knew no NVS: what is new is filled in with its defaults, which change nothing. */
+export const migrations: readonly Migration[] = [(saved) => saved];

@@ -1,5 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { buildImage, checkImage, demoImageSet } from '../../lib/esp/index.ts';
+import {
+  buildImage,
+  checkImage,
+  decodeOtadata,
+  demoImageSet,
+  looksLikeNvs,
+  recogniseRegion,
+  tryDecodeTable,
+} from '../../lib/esp/index.ts';
 import { nodeSha256 } from '../../lib/esp/node.ts';
 import { asBuffer } from '../shared/bytes.ts';
 import { fail } from '../shared/errors.ts';
@@ -7,12 +15,13 @@ import type { Fields } from '../shared/evaluate.ts';
 import { type Outcome, onInput } from '../shared/jobs.ts';
 import { migrate } from '../shared/migrate.ts';
 import type { Message, Red, RedNode } from '../shared/types.ts';
-import { defaults, type ImageConfig, operations } from './config.ts';
+import { defaults, type ImageConfig, migrations, operations } from './config.ts';
+import { buildNvsImage, listNvsImage } from './nvs.ts';
 
 export default function register(RED: Red): void {
   function ImageNode(this: RedNode, saved: ImageConfig): void {
     RED.nodes.createNode(this, saved);
-    const config = migrate(saved, defaults) as ImageConfig;
+    const config = migrate(saved, defaults, migrations) as ImageConfig;
     onInput<ImageConfig>({
       red: RED,
       node: this,
@@ -21,7 +30,11 @@ export default function register(RED: Red): void {
       inOrder: true,
       run: async (job, fields) => {
         const operation = await fields.choice('operation', operations);
-        return operation === 'build' ? await build(config, job.msg, fields) : await inspect(fields);
+        if (operation === 'build') return await build(config, job.msg, fields);
+        const work = { red: RED, node: this, config, job, fields };
+        if (operation === 'nvs' && config.nvsAction === 'build') return await buildNvsImage(work);
+        const bytes = await bytesOf(await fields.value('source'));
+        return operation === 'nvs' ? await listNvsImage(work, bytes) : inspect(bytes);
       },
     });
   }
@@ -47,12 +60,21 @@ async function build(config: ImageConfig, msg: Message, fields: Fields<ImageConf
   return { topic: 'image/built', payload: { ...facts, regions }, status: kilobytes(bytes) };
 }
 
-async function inspect(fields: Fields<ImageConfig>): Promise<Outcome> {
-  const source = await fields.value('source');
-  const bytes = await bytesOf(source);
+/** What the bytes are: an image, a partition table, OTA data. NVS is listed by an operation of its own. */
+function inspect(bytes: Uint8Array): Outcome {
+  const topic = 'image/inspected';
+  const table = tryDecodeTable(bytes);
+  if (table !== null) {
+    return { topic, payload: { ok: true, kind: 'partition-table', partitions: table }, status: 'partition table' };
+  }
+  if (recogniseRegion(0, bytes) === 'otadata') {
+    return { topic, payload: { ok: true, kind: 'otadata', otadata: decodeOtadata(bytes) }, status: 'OTA data' };
+  }
+  if (looksLikeNvs(bytes)) return { topic, payload: { ok: true, kind: 'nvs', size: bytes.length }, status: 'NVS' };
   const verdict = checkImage(bytes, { hash: nodeSha256 });
   const name = verdict.image?.app?.project ?? verdict.image?.kind ?? 'no image';
-  return { topic: 'image/inspected', payload: verdict, status: verdict.ok ? name : 'not sound' };
+  const kind = verdict.image?.kind ?? 'unknown';
+  return { topic, payload: { kind, ...verdict }, status: verdict.ok ? name : 'not sound' };
 }
 
 async function bytesOf(source: unknown): Promise<Uint8Array> {

@@ -1,8 +1,8 @@
-import { choices, fillSelect, layOut, NUMBER, TEXT, typed } from '../../editor/shared/form.ts';
+import { choices, fillSelect, layOut, NUMBER, showFor, TEXT, typed } from '../../editor/shared/form.ts';
 import { labelFor, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
-import { defaults, onlys } from './config.ts';
+import { defaults, migrations, onlys } from './config.ts';
 
 RED.nodes.registerType('keyway-ports', {
   category: 'Keyway chips',
@@ -11,12 +11,13 @@ RED.nodes.registerType('keyway-ports', {
   defaults: {
     name: { value: '' },
     only: { value: 'all' },
+    pool: { value: '', type: 'keyway-port-pool', required: false },
     watch: { value: true },
     match: { value: '' },
     matchType: { value: 'str' },
     timeout: { value: '' },
     timeoutType: { value: 'num' },
-    version: { value: 1 },
+    version: { value: 2 },
   },
   inputs: 1,
   outputs: 3,
@@ -33,8 +34,9 @@ RED.nodes.registerType('keyway-ports', {
     return this._(`keyway-ports.output.${['list', 'plugged', 'unplugged'][index]}`);
   },
   oneditprepare: function () {
-    refill(this, migrate(this, defaults));
-    fillSelect('#node-input-only', choices(this, 'keyway-ports.only', [...onlys]), this.only);
+    refill(this, migrate(this, defaults, migrations));
+    const only = fillSelect('#node-input-only', choices(this, 'keyway-ports.only', [...onlys]), this.only);
+    showFor(only, [...onlys], () => String(only.val()));
     typed('match', TEXT, this._('keyway-ports.placeholder.match'));
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
     layOut(this._('keyway.label.options'));

@@ -1,17 +1,20 @@
 import { listPorts, type PortInfo, watchPorts } from '../../lib/link/index.ts';
+import { isAwaited } from '../shared/broker.ts';
 import { deployedPorts } from '../shared/deployed.ts';
+import { fail } from '../shared/errors.ts';
 import { onInput } from '../shared/jobs.ts';
 import { migrate } from '../shared/migrate.ts';
+import { poolById, poolOf } from '../shared/pools.ts';
 import type { Message, Red, RedNode } from '../shared/types.ts';
-import { defaults, type PortsConfig } from './config.ts';
+import { defaults, migrations, type PortsConfig } from './config.ts';
 
-/** A port as it is told: what lib/link says, and the deployed keyway port that leads to it. */
-type ToldPort = PortInfo & { readonly deployedAs?: string };
+/** A port as it is told: what lib/link says, the deployed keyway port that leads to it, the pool that names it. */
+type ToldPort = PortInfo & { readonly deployedAs?: string; readonly pool?: string };
 
 export default function register(RED: Red): void {
   function PortsNode(this: RedNode, saved: PortsConfig): void {
     RED.nodes.createNode(this, saved);
-    const config = migrate(saved, defaults) as PortsConfig;
+    const config = migrate(saved, defaults, migrations) as PortsConfig;
     const inputs = onInput<PortsConfig>({
       red: RED,
       node: this,
@@ -21,6 +24,7 @@ export default function register(RED: Red): void {
       inOrder: true,
       run: async (_job, fields) => {
         const match = await fields.text('match');
+        if (config.only === 'pool' && poolById(config.pool) === undefined) throw noPool();
         const ports = (await listPorts()).map(told).filter((port) => isWanted(port, config, match));
         return {
           topic: 'ports/list',
@@ -31,6 +35,8 @@ export default function register(RED: Red): void {
     });
     if (!config.watch) return;
     const stop = watchPorts((event) => {
+      // A board that a job lost is no new one: the job goes on with it.
+      if (event.type === 'plugged' && isAwaited(event.port)) return;
       const port = told(event.port);
       // Between messages there is none to evaluate fields for: only a fixed text narrows what is told.
       const match = config.matchType === 'str' ? config.match : undefined;
@@ -59,10 +65,23 @@ function told(port: PortInfo): ToldPort {
       return false;
     }
   });
-  return deployed === undefined ? port : { ...port, deployedAs: deployed.name };
+  const pool = poolOf(port);
+  return {
+    ...port,
+    ...(deployed === undefined ? {} : { deployedAs: deployed.name }),
+    ...(pool === undefined ? {} : { pool: pool.name }),
+  };
 }
 
 function isWanted(port: ToldPort, config: PortsConfig, match: string | undefined): boolean {
   if (config.only === 'deployed' && port.deployedAs === undefined) return false;
+  if (config.only === 'pool' && !poolById(config.pool)?.allows([port.address, port.stableName], port.usb)) return false;
   return match === undefined || match === '' || JSON.stringify(port).toLowerCase().includes(match.toLowerCase());
+}
+
+function noPool(): Error {
+  return fail('PORT_NOT_SET', 'The node names no port pool that is deployed.', {
+    hint: 'Open the node, choose a port pool and deploy.',
+    detail: { field: 'pool' },
+  });
 }

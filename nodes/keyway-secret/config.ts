@@ -1,3 +1,4 @@
+import type { Migration } from '../shared/migrate.ts';
 import type { JobConfig } from '../shared/saved.ts';
 
 export const operations = ['store', 'reveal'] as const;
@@ -5,7 +6,10 @@ export const operations = ['store', 'reveal'] as const;
 /** Where a secret that is put away comes from. */
 export const sources = ['msg', 'env', 'stored'] as const;
 
-export const kinds = ['secret', 'wifi-password', 'token', 'api-key', 'private-key'] as const;
+/** How a secret that comes as a text is spelled; a Buffer is taken as it is. */
+export const formats = ['text', 'hex', 'base64'] as const;
+
+export const kinds = ['secret', 'wifi-password', 'token', 'api-key', 'private-key', 'nvs-key'] as const;
 
 export interface SecretConfig extends JobConfig {
   operation: (typeof operations)[number];
@@ -16,6 +20,7 @@ export interface SecretConfig extends JobConfig {
   property: string;
   propertyType: string;
   kind: string;
+  format: (typeof formats)[number];
   namespace: string;
   namespaceType: string;
   /** The node type that may use the handle. */
@@ -35,6 +40,7 @@ export const defaults = {
   property: 'payload',
   propertyType: 'msg',
   kind: 'secret',
+  format: 'text',
   namespace: 'device.namespace',
   namespaceType: 'msg',
   redeemer: 'keyway-secret',
@@ -43,8 +49,11 @@ export const defaults = {
   lifetimeType: 'num',
   timeout: '',
   timeoutType: 'num',
-  version: 1,
+  version: 2,
 } satisfies Partial<SecretConfig>;
+
+/** Version 1 knew texts alone: the default takes them as it did. */
+export const migrations: readonly Migration[] = [(saved) => saved];
 
 /** What names of environment variables look like; one with a reference to another variable is none. */
 export const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;

@@ -2,7 +2,7 @@ import { choices, fillSelect, layOut, NUMBER, showFor, TEXT, typed } from '../..
 import { labelFor, styleOf } from '../../editor/shared/labels.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
-import { defaults, kinds, operations, sources, VARIABLE } from './config.ts';
+import { defaults, formats, kinds, migrations, operations, sources, VARIABLE } from './config.ts';
 
 RED.nodes.registerType('keyway-secret', {
   category: 'Keyway identity',
@@ -16,6 +16,7 @@ RED.nodes.registerType('keyway-secret', {
     property: { value: 'payload' },
     propertyType: { value: 'msg' },
     kind: { value: 'secret' },
+    format: { value: 'text' },
     namespace: { value: 'device.namespace' },
     namespaceType: { value: 'msg' },
     redeemer: { value: 'keyway-secret' },
@@ -24,7 +25,7 @@ RED.nodes.registerType('keyway-secret', {
     lifetimeType: { value: 'num' },
     timeout: { value: '' },
     timeoutType: { value: 'num' },
-    version: { value: 1 },
+    version: { value: 2 },
   },
   credentials: {
     secret: { type: 'password' },
@@ -44,7 +45,7 @@ RED.nodes.registerType('keyway-secret', {
     return this._('keyway-secret.output.result');
   },
   oneditprepare: function () {
-    refill(this, migrate(this, defaults));
+    refill(this, migrate(this, defaults, migrations));
     const operation = fillSelect(
       '#node-input-operation',
       choices(this, 'keyway-secret.operation', [...operations]),
@@ -56,6 +57,7 @@ RED.nodes.registerType('keyway-secret', {
     operation.add(source).on('change', () => $('#node-input-variable').trigger('change'));
     typed('property', ['msg']);
     fillSelect('#node-input-kind', choices(this, 'keyway-secret.kind', [...kinds]), this.kind);
+    fillSelect('#node-input-format', choices(this, 'keyway-secret.format', [...formats]), this.format);
     typed('namespace', TEXT, this._('keyway.placeholder.none'));
     typed('lifetime', NUMBER);
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));

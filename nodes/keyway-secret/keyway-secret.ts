@@ -7,7 +7,7 @@ import type { Fields } from '../shared/evaluate.ts';
 import { type Job, type Outcome, onInput } from '../shared/jobs.ts';
 import { migrate } from '../shared/migrate.ts';
 import type { Message, Red, RedNode } from '../shared/types.ts';
-import { defaults, type SecretConfig, VARIABLE } from './config.ts';
+import { defaults, migrations, type SecretConfig, VARIABLE } from './config.ts';
 
 const TYPE = 'keyway-secret';
 
@@ -19,7 +19,7 @@ interface Credentials {
 export default function register(RED: Red): void {
   function SecretNode(this: Node<Credentials>, saved: SecretConfig): void {
     RED.nodes.createNode(this, saved);
-    const config = migrate(saved, defaults) as SecretConfig;
+    const config = migrate(saved, defaults, migrations) as SecretConfig;
     const stores = config.operation !== 'reveal';
     if (stores && config.source === 'env') takeEarly(config.variable);
     onInput<SecretConfig>({
@@ -76,10 +76,10 @@ async function store(
 function secretOf(RED: Red, node: Node<Credentials>, config: SecretConfig, msg: Message): Buffer {
   switch (config.source) {
     case 'env':
-      return fromEnvironment(config.variable);
+      return spelledOut(fromEnvironment(config.variable), config);
     case 'stored': {
       const { secret } = node.credentials;
-      if (typeof secret === 'string' && secret !== '') return Buffer.from(secret);
+      if (typeof secret === 'string' && secret !== '') return spelledOut(Buffer.from(secret), config);
       throw fail('BAD_FIELD', 'No secret is stored in this node.', {
         hint: 'Open the node, type the secret and deploy. A flow that was imported brings none.',
         detail: { field: 'secret' },
@@ -88,15 +88,35 @@ function secretOf(RED: Red, node: Node<Credentials>, config: SecretConfig, msg: 
     default: {
       const value = property(RED, config, msg);
       // A cloned message shares the Buffer, so the vault is given a copy, and this one is overwritten too.
-      const bytes = typeof value === 'string' || value instanceof Uint8Array ? Buffer.from(value as string) : undefined;
-      if (value instanceof Uint8Array) wipe(value);
-      if (bytes !== undefined) return bytes;
+      if (typeof value === 'string') return spelledOut(Buffer.from(value), config);
+      if (value instanceof Uint8Array) {
+        const bytes = Buffer.from(value);
+        wipe(value);
+        return bytes;
+      }
       throw fail('BAD_FIELD', `msg.${config.property} holds no text and no Buffer.`, {
         hint: 'Point the Property field at the secret.',
         detail: { field: 'property', value: config.property },
       });
     }
   }
+}
+
+/** The bytes that a text spells; what it is made of is overwritten. @throws BAD_FIELD, without what it holds */
+function spelledOut(text: Buffer, { format, property }: SecretConfig): Buffer {
+  if (format === 'text') return text;
+  const spelling = text.toString('latin1').trim();
+  wipe(text);
+  const bytes = Buffer.from(spelling, format);
+  const again = bytes.toString(format);
+  const same =
+    format === 'hex' ? again === spelling.toLowerCase() : again.replace(/=+$/, '') === spelling.replace(/=+$/, '');
+  if (same) return bytes;
+  wipe(bytes);
+  throw fail('BAD_FIELD', `The secret is not spelled in ${format}.`, {
+    hint: 'Choose how it is spelled in the node, or give it as a Buffer.',
+    detail: { field: 'format', property },
+  });
 }
 
 /**

@@ -1,7 +1,17 @@
-import { choices, fillSelect, layOut } from '../../editor/shared/form.ts';
+import { choices, fillSelect, layOut, showFor } from '../../editor/shared/form.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
-import { defaults, flashSizes, lines, models, starts } from './config.ts';
+import {
+  connections,
+  defaults,
+  encryptions,
+  flashSizes,
+  lines,
+  migrations,
+  models,
+  secureBoots,
+  starts,
+} from './config.ts';
 
 RED.nodes.registerType('keyway-virtual-chip', {
   category: 'config',
@@ -13,10 +23,14 @@ RED.nodes.registerType('keyway-virtual-chip', {
     line: { value: 'auto' },
     flashTiming: { value: false },
     start: { value: 'blank' },
+    connection: { value: 'uart' },
+    secureBoot: { value: 'off' },
+    encryption: { value: 'off' },
+    secureDownload: { value: false },
     rfc2217Port: { value: '' },
     tcpPort: { value: '' },
     ptyPath: { value: '' },
-    version: { value: 1 },
+    version: { value: 2 },
   },
   paletteLabel: function () {
     return this._('keyway-virtual-chip.palette');
@@ -25,11 +39,21 @@ RED.nodes.registerType('keyway-virtual-chip', {
     return this.name || this.id;
   },
   oneditprepare: function () {
-    refill(this, migrate(this, defaults));
+    refill(this, migrate(this, defaults, migrations));
     if (!RED.nodes.node(this.id)) $('#node-config-input-name').val(freeName());
-    fillSelect('#node-config-input-model', choices(this, 'keyway-virtual-chip.model', [...models]), this.model);
-    fillSelect('#node-config-input-start', choices(this, 'keyway-virtual-chip.start', [...starts]), this.start);
-    fillSelect('#node-config-input-line', choices(this, 'keyway-virtual-chip.line', [...lines]), this.line);
+    const select = (field: string, values: readonly string[]): JQuery =>
+      fillSelect(
+        `#node-config-input-${field}`,
+        choices(this, `keyway-virtual-chip.${field}`, [...values]),
+        this[field],
+      );
+    const model = select('model', models);
+    select('start', starts);
+    select('line', lines);
+    select('connection', connections);
+    select('secureBoot', secureBoots);
+    select('encryption', encryptions);
+    showFor(model, [...models], () => String(model.val()));
     fillSelect(
       '#node-config-input-flashSize',
       flashSizes.map((size) => ({ value: size, label: size })),

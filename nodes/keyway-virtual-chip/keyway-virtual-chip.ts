@@ -3,12 +3,12 @@ import { deployChip } from '../shared/deployed.ts';
 import { migrate } from '../shared/migrate.ts';
 import type { Red, RedNode } from '../shared/types.ts';
 import { VirtualBench } from '../shared/virtual-bench.ts';
-import { defaults, type VirtualChipConfig } from './config.ts';
+import { defaults, migrations, type VirtualChipConfig } from './config.ts';
 
 export default function register(RED: Red): void {
   function VirtualChipNode(this: RedNode, saved: VirtualChipConfig): void {
     RED.nodes.createNode(this, saved);
-    const config = migrate(saved, defaults) as VirtualChipConfig;
+    const config = migrate(saved, defaults, migrations) as VirtualChipConfig;
     let bench: VirtualBench;
     try {
       bench = new VirtualBench(this.id, config);

@@ -1,8 +1,17 @@
 import { codeOf, isKeywayError } from '../../lib/errors/index.ts';
-import { formatAddress, type Link, parseAddress, watchMemoryPorts } from '../../lib/link/index.ts';
+import {
+  formatAddress,
+  isSameDevice,
+  type KnownDevice,
+  type Link,
+  type PortInfo,
+  parseAddress,
+  watchMemoryPorts,
+} from '../../lib/link/index.ts';
 import type { PortTarget } from './deployed.ts';
 import { fail } from './errors.ts';
 import { LeasedLink } from './leased-link.ts';
+import { openAgain, type ReopenOptions } from './open-again.ts';
 import { type OpenPort, openPort } from './open-port.ts';
 import type { Device } from './types.ts';
 
@@ -12,7 +21,6 @@ const RETRY_MS = 1000;
 const LINGER_MS = 300;
 /** Of what the chip says meanwhile; a boot log fits. */
 const LINGER_BYTES = 64 * 1024;
-
 /** Somebody who reads along whenever nobody works on the port. */
 export interface PortListener {
   onData(chunk: Uint8Array, device: Device | undefined): void;
@@ -31,7 +39,13 @@ export interface AcquireOptions {
 
 /** The port, for one job alone. */
 export interface Lease {
+  /** The port as it is open now. */
   readonly link: Link;
+  /**
+   * Waits until the device that was lost is there again, wherever it comes up, and opens its port. Nobody else gets
+   * the port meanwhile. @throws DEVICE_NOT_BACK, CANCELLED, and what opening throws
+   */
+  reopen(lost: KnownDevice, options: ReopenOptions): Promise<Link>;
   /** From now on listeners read along: the chip is being reset and its first words count. */
   readAlong(): void;
   /** Says what unit hangs on the port, for whoever reads along. */
@@ -67,6 +81,11 @@ export function writePort(target: PortTarget, bytes: Uint8Array): Promise<void> 
   return deskFor(target).write(target, bytes);
 }
 
+/** Whether a port that came is that of a board which a job lost, and goes on with: it is no new one. */
+export function isAwaited(port: PortInfo): boolean {
+  return [...desks.values()].some((desk) => desk.lost !== undefined && isSameDevice(desk.lost, port));
+}
+
 /** Closes the ports that wait for a console: the flow ends. */
 export async function closeLingering(): Promise<void> {
   await Promise.all([...desks.values()].map((desk) => desk.stopLingering()));
@@ -77,6 +96,8 @@ class PortDesk {
   readonly #listeners = new Map<PortListener, { target: PortTarget; owner: string }>();
   readonly #queue: (() => void)[] = [];
   #holder: string | undefined;
+  /** The device that the holder lost, and waits for or has again. */
+  #lost: KnownDevice | undefined;
   #readAlong = false;
   #port: OpenPort | undefined;
   #opening: Promise<void> | undefined;
@@ -92,6 +113,10 @@ class PortDesk {
 
   constructor(forget: () => void) {
     this.#forget = forget;
+  }
+
+  get lost(): KnownDevice | undefined {
+    return this.#lost;
   }
 
   async acquire(target: PortTarget, options: AcquireOptions): Promise<Lease> {
@@ -119,7 +144,7 @@ class PortDesk {
       await this.#release();
       throw error;
     }
-    return this.#lease(this.#port.link, target);
+    return this.#lease(this.#port.link, target, options.owner);
   }
 
   listen(target: PortTarget, owner: string, listener: PortListener): () => Promise<void> {
@@ -148,11 +173,28 @@ class PortDesk {
     }
   }
 
-  #lease(link: Link, target: PortTarget): Lease {
-    const leased = new LeasedLink(link);
+  #lease(link: Link, target: PortTarget, owner: string): Lease {
+    let leased = new LeasedLink(link);
     let released = false;
     return {
-      link: leased,
+      get link() {
+        return leased;
+      },
+      reopen: async (lost, options) => {
+        await leased.close();
+        this.#readAlong = false;
+        this.#lost = lost;
+        await this.#close();
+        await this.#closing;
+        const port = await openAgain(lost, target, owner, options);
+        if (released) {
+          await port.close();
+          throw fail('CANCELLED', `The loan of ${target.name} is over.`);
+        }
+        this.#adopt(port);
+        leased = new LeasedLink(port.link);
+        return leased;
+      },
       readAlong: () => {
         this.#readAlong = true;
       },
@@ -162,6 +204,7 @@ class PortDesk {
       release: async ({ linger = false } = {}) => {
         if (released) return;
         released = true;
+        this.#lost = undefined;
         await leased.close();
         // A port that was borrowed goes back at once.
         if (linger && this.#readAlong && target.lender === undefined) await this.#linger(target);
@@ -245,7 +288,10 @@ class PortDesk {
 
   async #open(target: PortTarget, owner: string, signal?: AbortSignal): Promise<void> {
     await this.#closing;
-    const port = await openPort(target, owner, signal);
+    this.#adopt(await openPort(target, owner, signal));
+  }
+
+  #adopt(port: OpenPort): void {
     this.#port = port;
     port.link.onData((chunk) => {
       if (this.#holder !== undefined && !this.#readAlong) return;
@@ -256,16 +302,21 @@ class PortDesk {
       for (const listener of this.#listeners.keys()) listener.onData(chunk, this.#device);
     });
     port.link.onClose((error) => {
-      if (this.#port === port && error !== undefined) this.#lost(port, error);
+      if (this.#port === port && error !== undefined) this.#gone(port, error);
     });
   }
 
   /** The cable was pulled, or the far side went. */
-  #lost(port: OpenPort, error: Error): void {
+  #gone(port: OpenPort, error: Error): void {
     this.#port = undefined;
     this.#device = undefined;
     // It ended by itself; closing hands a borrowed port back.
-    port.close().catch(() => undefined);
+    this.#closing = port
+      .close()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#closing = undefined;
+      });
     if (this.#holder !== undefined) return;
     for (const listener of this.#listeners.keys()) listener.onState('gone', error);
     this.#scheduleRetry();

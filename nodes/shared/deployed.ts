@@ -1,6 +1,9 @@
-import type { SerialPortConfig } from '../../lib/link/index.ts';
 import { fail } from './errors.ts';
+import { findInPools } from './pools.ts';
+import type { PortTarget } from './port-target.ts';
 import type { Message } from './types.ts';
+
+export type { PortTarget } from './port-target.ts';
 
 /** A port that may be used: a deployed keyway-port node. */
 export interface DeployedPort {
@@ -8,15 +11,6 @@ export interface DeployedPort {
   readonly name: string;
   /** Where it leads now; asked each time, since what it names may come and go. @throws PORT_NOT_SET, BAD_FIELD */
   target(): PortTarget;
-}
-
-export interface PortTarget {
-  readonly address: string;
-  readonly name: string;
-  /** Rate of the chip's console, in baud. */
-  readonly baudRate: number;
-  /** Somebody else's port: its owner lets go while we use it, and gets it back. */
-  readonly lender?: SerialPortConfig;
 }
 
 /** A deployed keyway-virtual-chip node. */
@@ -57,10 +51,13 @@ export function chipByName(name: string): DeployedChip | undefined {
 }
 
 /**
- * The port a message is to be worked on: the node's own, or the deployed one that `msg.device.port` names by name or
- * address. What is deployed is the list of what may be used, so no message can reach another port.
+ * The port a message is to be worked on: the node's own, or the one that `msg.device.port` names: a deployed port by
+ * name or address, one that a deployed pool allows, or a deployed chip. What is deployed says what may be used, so no
+ * message can reach another port.
+ *
+ * @throws PORT_NOT_SET, PORT_NOT_ALLOWED, BAD_FIELD
  */
-export function choosePort(configured: string, msg: Message): PortTarget {
+export async function choosePort(configured: string, msg: Message): Promise<PortTarget> {
   if (configured !== '') {
     const port = ports.get(configured);
     if (port !== undefined) return port.target();
@@ -76,22 +73,21 @@ export function choosePort(configured: string, msg: Message): PortTarget {
       detail: { field: 'port' },
     });
   }
-  const target = findTarget(wanted);
+  const target = findPort(wanted) ?? (await findInPools(wanted)) ?? findChip(wanted);
   if (target !== undefined) return target;
-  throw fail('PORT_NOT_ALLOWED', `No deployed port is called "${wanted}" or has that address.`, {
-    hint: 'Add a keyway port with this name or address: only deployed ports may be named by a message.',
+  throw fail('PORT_NOT_ALLOWED', `No deployed port is called "${wanted}" or has that address, and no pool names it.`, {
+    hint: 'Add a keyway port with this name or address, or a port pool that names it: no message may use another port.',
     detail: { field: 'msg.device.port', value: wanted },
   });
 }
 
-function findTarget(wanted: string): PortTarget | undefined {
+function findPort(wanted: string): PortTarget | undefined {
   for (const port of ports.values()) if (port.name === wanted) return port.target();
   for (const port of ports.values()) {
     const target = targetOf(port);
     if (target?.address === wanted) return target;
   }
-  const chip = chipByName(wanted.replace(/^virtual:/, ''));
-  return chip === undefined ? undefined : { address: `virtual:${chip.name}`, name: chip.name, baudRate: 115200 };
+  return undefined;
 }
 
 /** A port that leads nowhere at present is none that matches. */
@@ -101,4 +97,9 @@ function targetOf(port: DeployedPort): PortTarget | undefined {
   } catch {
     return undefined;
   }
+}
+
+function findChip(wanted: string): PortTarget | undefined {
+  const chip = chipByName(wanted.replace(/^virtual:/, ''));
+  return chip === undefined ? undefined : { address: `virtual:${chip.name}`, name: chip.name, baudRate: 115200 };
 }

@@ -17,12 +17,19 @@ export class Fields<C extends object> {
   readonly #node: RedNode;
   readonly #config: Record<string, unknown>;
   readonly #msg: Message;
+  readonly #where: string;
 
-  constructor(red: Red, node: RedNode, config: C, msg: Message) {
+  constructor(red: Red, node: RedNode, config: C, msg: Message, where = '') {
     this.#red = red;
     this.#node = node;
     this.#config = config as Record<string, unknown>;
     this.#msg = msg;
+    this.#where = where;
+  }
+
+  /** The typed inputs of a row of a table; `where` names it in errors: "entries[2]". */
+  of<R extends object>(row: R, where: string): Fields<R> {
+    return new Fields(this.#red, this.#node, row, this.#msg, `${where}.`);
   }
 
   /** The value, of whatever type; undefined when blank. @throws BAD_EXPRESSION */
@@ -109,11 +116,15 @@ export class Fields<C extends object> {
     return new Promise((resolve, reject) => {
       const refuse = (cause: unknown): void =>
         reject(
-          fail('BAD_EXPRESSION', `The field "${field}" (${type}) cannot be evaluated: ${reasonOf(cause)}`, {
-            cause,
-            hint: 'Open the node and correct the field.',
-            detail: { field, type },
-          }),
+          fail(
+            'BAD_EXPRESSION',
+            `The field "${this.#where}${field}" (${type}) cannot be evaluated: ${reasonOf(cause)}`,
+            {
+              cause,
+              hint: 'Open the node and correct the field.',
+              detail: { field: `${this.#where}${field}`, type },
+            },
+          ),
         );
       try {
         this.#red.util.evaluateNodeProperty(text, type, this.#node, this.#msg, (error, value) => {
@@ -130,9 +141,9 @@ export class Fields<C extends object> {
 
   #bad(field: string, value: unknown, wanted: string): Error {
     const shown = value === undefined ? 'blank' : `${JSON.stringify(value)}`.slice(0, 60);
-    return fail('BAD_FIELD', `The field "${field}" must be ${wanted}; it is ${shown}.`, {
+    return fail('BAD_FIELD', `The field "${this.#where}${field}" must be ${wanted}; it is ${shown}.`, {
       hint: 'Open the node and look where the field takes its value from.',
-      detail: { field },
+      detail: { field: `${this.#where}${field}` },
     });
   }
 }

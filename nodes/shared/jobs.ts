@@ -177,7 +177,9 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
     const phaseWord = (phase: string): string => red._(`keyway.phase.${phase}`);
     const throttle = new Throttle<Progress>(
       (progress) => {
-        status.working(key, progressText(progress, phaseWord));
+        // A person has to plug the board in again.
+        if (progress.phase === 'wait') status.waiting(key, phaseWord('wait'));
+        else status.working(key, progressText(progress, phaseWord));
         if (options.progressOutput === undefined) return;
         const note = {
           _msgid: msg._msgid,

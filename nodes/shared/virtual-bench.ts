@@ -13,30 +13,46 @@ export interface BenchSettings {
   readonly line: 'auto' | 'paced' | 'free';
   readonly flashTiming: boolean;
   readonly start: 'blank' | 'demo';
+  readonly connection: 'uart' | 'usb-jtag';
+  readonly secureBoot: 'off' | 'v1' | 'v2';
+  readonly encryption: 'off' | 'development' | 'release';
+  readonly secureDownload: boolean;
   readonly rfc2217Port: string;
   readonly tcpPort: string;
   readonly ptyPath: string;
 }
 
-/** What is in the flash of a chip stays there when the flow is deployed again, as it does in a real one. */
-const drawer = new Map<string, { like: string; flash: Uint8Array; mac: string }>();
+/** A board, in its socket or in the drawer: what stays of it without power. */
+interface Board {
+  readonly model: string;
+  readonly mac: string;
+  readonly flash: Uint8Array;
+  /** The key of its flash encryption. */
+  readonly key: Uint8Array;
+}
+
+/** How many boards that were taken out are kept beside the one that is in. */
+const DRAWER = 8;
+
+/** What is in the flash of a board stays there when the flow is deployed again, as it does in a real one. */
+const drawers = new Map<string, { like: string; boards: Board[] }>();
 
 /** A socket of the bench with its chip, as a keyway-virtual-chip node sets it up. */
 export class VirtualBench {
   readonly socket: VirtualSocket;
   readonly #id: string;
   readonly #config: BenchSettings;
+  /** The one in the socket first, then those that were taken out, the latest first. */
+  #boards: Board[];
   readonly #services: { close(): Promise<void> }[] = [];
 
-  /** @throws what lib/virtual says of a name that is taken, a bad MAC or size */
+  /** @throws what lib/virtual says of a name that is taken, a bad MAC, size or option */
   constructor(id: string, config: BenchSettings) {
     this.#id = id;
     this.#config = config;
-    const kept = drawer.get(id);
-    const chip =
-      kept?.like === this.#like()
-        ? this.#chip(kept.mac, kept.flash)
-        : this.#chip(config.mac.trim() || ownMac(id), this.#freshFlash());
+    const kept = drawers.get(id);
+    this.#boards = kept?.like === this.#like() ? kept.boards : [this.#newBoard(config.mac.trim() || ownMac(id))];
+    const chip = this.#chip(this.#board);
     this.socket = new VirtualSocket({ name: config.name.trim() || id });
     this.socket.insert(chip);
   }
@@ -52,43 +68,83 @@ export class VirtualBench {
     if (!isOff(path)) this.#services.push(await servePty(this.socket, { path }));
   }
 
-  /** Takes the board off its socket and puts another one there: the cable is out meanwhile. @throws BAD_MAC */
-  swap(mac: string | undefined): VirtualChip {
-    const next = this.#chip(mac ?? randomMac(), this.#freshFlash());
+  /**
+   * Takes the board off its socket and puts another one there: the cable is out meanwhile. A board that was there
+   * before comes back with what is in its flash, by its MAC; without one it is a new board.
+   * @throws BAD_MAC, BAD_CHIP_OPTION
+   */
+  swap(mac: string | undefined, model?: string): VirtualChip {
+    const known = this.#boards.find((board) => board.mac === spelledOut(mac) && board.model === (model ?? board.model));
+    const board = known ?? this.#newBoard(mac ?? randomMac(), model ?? this.#board.model);
+    const chip = this.#chip(board);
+    this.#boards = [{ ...board, mac: chip.mac }, ...this.#boards.filter((other) => other.mac !== chip.mac)];
+    this.#boards.splice(DRAWER + 1);
     this.socket.pull();
     this.socket.remove();
-    this.socket.insert(next);
+    this.socket.insert(chip);
     this.socket.plug();
-    return next;
+    return chip;
   }
 
   async close(removed: boolean): Promise<void> {
-    const chip = this.socket.chip;
-    if (removed) drawer.delete(this.#id);
-    else if (chip !== undefined) drawer.set(this.#id, { like: this.#like(), flash: chip.flash, mac: chip.mac });
+    if (removed) drawers.delete(this.#id);
+    else drawers.set(this.#id, { like: this.#like(), boards: this.#boards });
     await Promise.all(this.#services.map((service) => service.close()));
     this.socket.close();
   }
 
-  #chip(mac: string, flash: Uint8Array): VirtualChip {
-    const { model, flashTiming, line } = this.#config;
-    const free = line === 'free' || (line === 'auto' && process.env.KEYWAY_LINE === 'free');
-    return new VirtualChip({ model, mac, flash, flashTiming, line: free ? 'free' : 'paced' });
+  get #board(): Board {
+    return this.#boards[0] as Board;
   }
 
-  #freshFlash(): Uint8Array {
+  #chip({ model, mac, flash, key }: Board): VirtualChip {
+    const { flashTiming, line, connection, secureBoot, encryption, secureDownload } = this.#config;
+    const free = line === 'free' || (line === 'auto' && process.env.KEYWAY_LINE === 'free');
+    // The ESP32 has neither of the two, and the dialog does not offer them for it.
+    const fits = model !== 'esp32';
+    return new VirtualChip({
+      model,
+      mac,
+      flash,
+      flashTiming,
+      line: free ? 'free' : 'paced',
+      connection: fits ? connection : 'uart',
+      security: {
+        secureBoot: secureBoot === 'off' ? false : secureBoot,
+        flashCryptCount: COUNTERS[encryption][model === 'esp32' ? 'esp32' : 'others'],
+        manualEncryptDisabled: encryption === 'release',
+        secureDownload: secureDownload && fits,
+        ...(encryption === 'off' ? {} : { encryptionKey: key }),
+      },
+    });
+  }
+
+  #newBoard(mac: string, model = this.#config.model): Board {
     const flash = new Uint8Array(parseSize(this.#config.flashSize)).fill(0xff);
     if (this.#config.start === 'demo') {
-      for (const { offset, data } of demoImageSet(this.#config.model).regions) flash.set(data, offset);
+      for (const { offset, data } of demoImageSet(model).regions) flash.set(data, offset);
     }
-    return flash;
+    return { model, mac, flash, key: randomBytes(32) };
   }
 
   /** A chip set up otherwise is another chip. */
   #like(): string {
-    const { model, mac, flashSize, start } = this.#config;
-    return [model, mac, flashSize, start].join(' ');
+    const { model, mac, flashSize, start, secureBoot, encryption, secureDownload } = this.#config;
+    return [model, mac, flashSize, start, secureBoot, encryption, secureDownload].join(' ');
   }
+}
+
+/** The counter in the efuses: an odd number of bits is on, all of them is on for good. */
+const COUNTERS = {
+  off: { esp32: 0, others: 0 },
+  development: { esp32: 0x01, others: 0x1 },
+  release: { esp32: 0x7f, others: 0x7 },
+} as const;
+
+/** A MAC in lower case with colons, to be compared; anything else as it is. */
+function spelledOut(mac: string | undefined): string | undefined {
+  const digits = mac?.toLowerCase().replace(/[^0-9a-z]/g, '') ?? '';
+  return /^[0-9a-f]{12}$/.test(digits) ? (digits.match(/../g) ?? []).join(':') : mac;
 }
 
 /** A blank field. An environment variable that is not set leaves its name there. */

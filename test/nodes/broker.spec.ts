@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type DeviceEnd, holderOf, plugMemoryPort } from '../../lib/link/index.ts';
+import { type DeviceEnd, holderOf, plugMemoryPort, type UsbIdentity } from '../../lib/link/index.ts';
 import { acquirePort, closeLingering, listenPort, type PortListener } from '../../nodes/shared/broker.ts';
 import type { PortTarget } from '../../nodes/shared/deployed.ts';
 
@@ -10,10 +10,11 @@ class FarSide {
   readonly target: PortTarget;
   readonly unplug: () => void;
 
-  constructor(name: string) {
+  constructor(name: string, usb?: UsbIdentity) {
     this.target = { address: `virtual:${name}`, name, baudRate: 115200 };
     this.unplug = plugMemoryPort({
       name,
+      ...(usb === undefined ? {} : { usb }),
       attach: (end) => {
         this.end = end;
       },
@@ -130,5 +131,61 @@ describe('the broker of a port', () => {
     await closeLingering();
     assert.equal(holderOf('virtual:broker-linger'), undefined);
     far.unplug();
+  });
+
+  describe('keeps a port that was lost for the job that had it', () => {
+    const waiting = (signal = new AbortController().signal) => ({ signal, timeoutMs: 60_000 });
+
+    it('and opens it again when the device is back, before whoever queues', async () => {
+      const far = new FarSide('broker-back');
+      const lease = await acquirePort(far.target, job('flash'));
+      const first = lease.link;
+      let queued = false;
+      const next = acquirePort(far.target, job('next')).then((other) => {
+        queued = true;
+        return other;
+      });
+      far.unplug();
+      far.end?.unplug();
+      const again = lease.reopen({ address: far.target.address }, waiting());
+      await turn();
+      const back = new FarSide('broker-back');
+      assert.equal(await again, lease.link);
+      assert.deepEqual([first.isOpen, lease.link.isOpen, queued], [false, true, false]);
+      await lease.link.write(Buffer.from('x'));
+      await lease.release();
+      await (await next).release();
+      assert.equal(holderOf('virtual:broker-back'), undefined);
+      back.unplug();
+    });
+
+    it('wherever its USB serial number comes up', async () => {
+      const usb = { vendorId: '303a', productId: '1001', serialNumber: '02:00:00:00:AB:CD' };
+      const far = new FarSide('broker-moved', usb);
+      const lease = await acquirePort(far.target, job('flash'));
+      far.unplug();
+      far.end?.unplug();
+      const other = new FarSide('broker-other', { ...usb, serialNumber: '02:00:00:00:00:01' });
+      const again = lease.reopen({ address: far.target.address, usb }, waiting());
+      const back = new FarSide('broker-moved#2', usb);
+      assert.equal((await again).info.address, 'virtual:broker-moved#2');
+      await lease.release();
+      assert.equal(holderOf('virtual:broker-moved#2'), undefined);
+      for (const side of [other, back]) side.unplug();
+    });
+
+    it('until the job is cancelled, and gives it to the next', async () => {
+      const far = new FarSide('broker-tired');
+      const abort = new AbortController();
+      const lease = await acquirePort(far.target, job('flash'));
+      far.unplug();
+      far.end?.unplug();
+      const again = lease.reopen({ address: far.target.address }, waiting(abort.signal));
+      const next = acquirePort(far.target, job('next'));
+      abort.abort(new Error('tired'));
+      await assert.rejects(again);
+      await lease.release();
+      await assert.rejects(next, { code: 'PORT_NOT_FOUND' });
+    });
   });
 });

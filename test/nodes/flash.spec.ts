@@ -88,16 +88,16 @@ describe('keyway-flash', () => {
     const bench = await Bench.load(line('flash-plan', {}, { dryRun: 'true' }));
     assert.equal(await bench.failure('flash', { payload: 1 }), 'NO_PLAN');
     assert.equal(await bench.failure('plan', { payload: 1 }), 'PLAN_WITHOUT_BYTES');
-    const erase = { action: 'erase', name: 'e', offset: 0, size: 4096 };
+    const erase = { action: 'erase', kind: 'erase', name: 'e', offset: 0, size: 4096 };
     const plans = {
       NO_PLAN: [null],
       EMPTY_PLAN: [],
       BAD_OFFSET: [{ ...erase, offset: -4096 }],
       BAD_SIZE: [{ ...erase, size: 1 }],
-      PLAN_WITHOUT_BYTES: [{ ...erase, action: 'write', data: [1, 2] }],
+      PLAN_WITHOUT_BYTES: [{ ...erase, kind: 'data', action: 'write', data: [1, 2] }],
     };
     for (const [code, steps] of Object.entries(plans)) {
-      assert.equal(await bench.failure('flash', { plan: { name: 'p', steps } }), code);
+      assert.equal(await bench.failure('flash', { plan: { name: 'p', keeps: [], notes: [], force: [], steps } }), code);
     }
     assert.ok(
       bench.statuses.messages.every(({ status }) => status.text !== 'connecting'),

@@ -9,7 +9,9 @@ import flash from '../../nodes/keyway-flash/keyway-flash.ts';
 import flashPlan from '../../nodes/keyway-flash-plan/keyway-flash-plan.ts';
 import image from '../../nodes/keyway-image/keyway-image.ts';
 import port from '../../nodes/keyway-port/keyway-port.ts';
+import portPool from '../../nodes/keyway-port-pool/keyway-port-pool.ts';
 import ports from '../../nodes/keyway-ports/keyway-ports.ts';
+import record from '../../nodes/keyway-record/keyway-record.ts';
 import secret from '../../nodes/keyway-secret/keyway-secret.ts';
 import virtualChip from '../../nodes/keyway-virtual-chip/keyway-virtual-chip.ts';
 import type { Red, RedNode } from '../../nodes/shared/types.ts';
@@ -34,7 +36,9 @@ const registrations = Object.entries({
   'keyway-flash-plan': flashPlan,
   'keyway-image': image,
   'keyway-port': port,
+  'keyway-port-pool': portPool,
   'keyway-ports': ports,
+  'keyway-record': record,
   'keyway-secret': secret,
   'keyway-virtual-chip': virtualChip,
 }).map(
@@ -43,7 +47,7 @@ const registrations = Object.entries({
       register(withTexts(RED, type)),
 );
 
-const CONFIG = new Set(['tab', 'subflow', 'keyway-port', 'keyway-virtual-chip', 'serial-port']);
+const CONFIG = new Set(['tab', 'subflow', 'keyway-port', 'keyway-port-pool', 'keyway-virtual-chip', 'serial-port']);
 
 /** The helper knows no texts: a node gets those of its locale, as it does in Node-RED. A missing one is an error. */
 function withTexts(RED: Red, type: string): Red {

@@ -104,6 +104,15 @@ describe('keyway-image and keyway-flash-plan', () => {
     assert.equal(payload.steps.at(-1).kind, 'bootloader');
   });
 
+  it('lay a set out for direct use: the app in ota_0, factory kept', async () => {
+    const bench = await Bench.load(plan({ source: 'demo', mode: 'direct', keep: 'factory', nvs: 'none' }));
+    bench.send('plan', {});
+    const { payload } = await bench.out.next();
+    const offsets = Object.fromEntries(payload.steps.map((step: Msg) => [step.kind, step.offset]));
+    assert.deepEqual([offsets.app, offsets.otadata], [0x140000, 0x10000]);
+    assert.ok(payload.keeps.some((kept: Msg) => kept.name === 'factory'));
+  });
+
   it('refuse what cannot go well, with a code', async () => {
     const files = (...list: [string, string][]) => ({
       source: 'files',

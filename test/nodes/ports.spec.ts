@@ -44,4 +44,27 @@ describe('keyway-ports', () => {
     assert.equal(bench.progress.messages.length, 1);
     other.close();
   });
+
+  it('narrows list and events to a port pool', async () => {
+    const bench = await Bench.load([
+      ...chipAndPort('pooled-1'),
+      { id: 'other', type: 'keyway-virtual-chip', name: 'not in it' },
+      { id: 'pool', type: 'keyway-port-pool', name: 'my pool', addresses: 'virtual:pooled-*' },
+      { id: 'ports', type: 'keyway-ports', only: 'pool', pool: 'pool', wires: [['out'], ['progress'], []] },
+      { id: 'none', type: 'keyway-ports', only: 'pool', watch: false, wires: [['out'], [], []] },
+    ]);
+    bench.send('ports', {});
+    const { payload } = await bench.out.next();
+    assert.deepEqual(
+      payload.map((port: { address: string; pool: string }) => [port.address, port.pool]),
+      [['virtual:pooled-1', 'my pool']],
+    );
+    for (const name of ['not in it', 'pooled-1']) {
+      findSocket(name)?.pull();
+      findSocket(name)?.plug();
+    }
+    const told = await bench.progress.next();
+    assert.deepEqual([told.topic, told.payload.address], ['port/plugged', 'virtual:pooled-1']);
+    assert.equal(await bench.failure('none', {}), 'PORT_NOT_SET');
+  });
 });

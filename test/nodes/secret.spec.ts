@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import helper from 'node-red-node-test-helper';
-import { isHandle } from '../../lib/vault/index.ts';
+import { isHandle, withLease } from '../../lib/vault/index.ts';
 import { Bench, unload } from './harness.ts';
 
 /** What went to the log, as text. */
@@ -69,5 +70,26 @@ describe('keyway-secret', () => {
     assert.equal(await bench.failure('on', {}), 'HANDLE_UNKNOWN');
     assert.equal(await bench.failure('store', {}), 'BAD_FIELD');
     assert.equal(await bench.failure('store', { payload: '' }), 'BAD_SECRET');
+  });
+
+  it('takes keys in hex or base64, and says of none what it holds', async () => {
+    const key = randomBytes(32);
+    const bench = await Bench.load([
+      { id: 'hex', type: 'keyway-secret', format: 'hex', kind: 'nvs-key', wires: [['out']] },
+      { id: 'base64', type: 'keyway-secret', format: 'base64', kind: 'nvs-key', wires: [['out']] },
+    ]);
+    bench.send('hex', { payload: `${key.toString('hex').toUpperCase()}\n` });
+    bench.send('base64', { payload: key.toString('base64') });
+    bench.send('base64', { payload: Buffer.from(key) });
+    for (const { payload } of await bench.out.many(3)) {
+      await withLease(payload, { nodeType: 'keyway-secret', kind: 'nvs-key', job: 'j' }, async (bytes) =>
+        assert.deepEqual(Buffer.from(bytes), key),
+      );
+    }
+    for (const payload of ['abc', 'no hex at all', '']) {
+      assert.match(await bench.failure('hex', { payload }), /^BAD_(FIELD|SECRET)$/);
+    }
+    assert.equal(await bench.failure('base64', { payload: 'not//b=se64' }), 'BAD_FIELD');
+    assert.doesNotMatch(JSON.stringify(bench.caught.messages) + logged(), /no hex at all|b=se64/);
   });
 });
