@@ -8,6 +8,9 @@ import { build } from './tools.mjs';
 const PICTURES = {
   'start-here': '01-flash/Start here.json',
   provisioning: '01-flash/Provisioning layout onto a blank chip.json',
+  'nvs-namespace': '01-flash/One NVS namespace replaced.json',
+  'plug-event': '01-flash/Boards by plug event.json',
+  resumed: '01-flash/Cable pulled and resumed.json',
   manifest: '01-flash/ESP Web Tools manifest.json',
   'several-chips': '01-flash/Several chips at once.json',
   'borrowed-port': '02-bench/Serial port borrowed and handed back.json',

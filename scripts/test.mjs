@@ -5,10 +5,14 @@ import { mocha, run } from './tools.mjs';
 
 const PARSERS = [
   'lib/esp/slip.ts',
+  'lib/esp/aes-xts.ts',
+  'lib/esp/nvs/**',
   'lib/esp/formats/**',
   'lib/esp/inputs/**',
   'lib/esp/console/**',
   'lib/link/rfc2217/codec.ts',
+  'lib/record/csv.ts',
+  'lib/record/scan.ts',
 ];
 const SUITES = ['house', 'lib', 'nodes', 'examples', 'e2e', 'peers'];
 

@@ -40,7 +40,7 @@ describe('the editor in Chromium', function () {
         label: node.querySelector('.red-ui-palette-label')?.textContent ?? '',
       })),
     );
-    const configs = ['keyway-port', 'keyway-virtual-chip'];
+    const configs = ['keyway-port', 'keyway-port-pool', 'keyway-virtual-chip'];
     const wanted = Object.keys(manifest['node-red'].nodes).filter((type) => !configs.includes(type));
     assert.deepEqual(shown.map((node) => node.type).sort(), wanted.sort());
     for (const node of shown) assert.match(node.label, /^[a-z][a-z ]+$/, node.type);

@@ -7,8 +7,9 @@ import { filesBelow, readJson } from '../house/sources.ts';
 import { type FlowNode, NodeRed } from '../support/node-red.ts';
 import { scenarios, secrets } from './scenarios.ts';
 
-const FOLDER = 'examples/flows/';
-const files = filesBelow('examples/flows', (path) => path.endsWith('.json')).map((path) => path.slice(FOLDER.length));
+const paths = filesBelow('examples', (path) => path.endsWith('.json'));
+/** As the scenarios name them: "01-flash/Start here.json", "dashboards/Bench of 8.json". */
+const nameOf = (path: string) => path.replace(/^examples\/(flows\/)?/, '');
 
 describe('the example flows, in a real Node-RED', function () {
   this.timeout(90000);
@@ -28,9 +29,10 @@ describe('the example flows, in a real Node-RED', function () {
     rmSync(scratch, { recursive: true, force: true });
   });
 
-  it('each have a scenario', () => assert.deepEqual(files, Object.keys(scenarios).sort()));
+  it('each have a scenario', () => assert.deepEqual(paths.map(nameOf).sort(), Object.keys(scenarios).sort()));
 
-  for (const file of files) {
+  for (const path of paths) {
+    const file = nameOf(path);
     it(`${file} reaches its end`, async function () {
       if (file.includes('Serial port') && !hasPtyHelper()) {
         assert.notEqual(process.env.KEYWAY_PEERS, 'required', 'socat or python3 is required here and not found');
@@ -38,7 +40,7 @@ describe('the example flows, in a real Node-RED', function () {
         this.skip();
       }
       // The one path that the examples fix: elsewhere here, so that a running bench of yours keeps its own.
-      const flow = JSON.stringify(readJson<FlowNode[]>(FOLDER + file));
+      const flow = JSON.stringify(readJson<FlowNode[]>(path));
       await red.deploy(JSON.parse(flow.replaceAll('/tmp/keyway-serial-1', join(scratch, 'serial-1'))) as FlowNode[]);
       await scenarios[file]?.(red);
     });

@@ -7,8 +7,12 @@ const ALLOWED: Record<string, readonly string[]> = {
   'lib/link': ['lib/errors'],
   'lib/vault': ['lib/errors'],
   'lib/esp': ['lib/errors', 'lib/link'],
-  'lib/virtual': ['lib/errors', 'lib/link', 'lib/esp'],
-  nodes: ['lib/errors', 'lib/link', 'lib/vault', 'lib/esp', 'lib/virtual', 'editor'],
+  'lib/record': ['lib/errors', 'lib/esp'],
+  'lib/osdp': ['lib/errors', 'lib/link'],
+  'lib/registry': ['lib/errors', 'lib/vault'],
+  'lib/pki': ['lib/errors', 'lib/vault'],
+  'lib/virtual': ['lib/errors', 'lib/link', 'lib/esp', 'lib/osdp'],
+  nodes: ['lib/errors', 'lib/link', 'lib/vault', 'lib/esp', 'lib/record', 'lib/virtual', 'editor'],
   editor: ['lib/errors', 'lib/link', 'lib/esp'],
 };
 

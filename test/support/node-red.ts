@@ -66,6 +66,10 @@ export class NodeRed {
     this.address = address;
   }
 
+  get userDir(): string {
+    return this.#installation.userDir;
+  }
+
   /** Starts Node-RED with the checkout as a package, or another installation of both. */
   static async start(env: Record<string, string> = {}, installation: Installation = checkout()): Promise<NodeRed> {
     const { userDir } = installation;
