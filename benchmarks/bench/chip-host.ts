@@ -5,6 +5,7 @@ export type Question = { readonly ask: 'stats' | 'reset' };
 export type Answer = { readonly ready: readonly string[] } | { readonly stats: readonly LineStats[] } | 'done';
 
 const count = Number(process.argv[2]);
+const flashTiming = process.argv[3] === 'timed';
 const chips = Array.from(
   { length: count },
   (_, i) =>
@@ -12,6 +13,7 @@ const chips = Array.from(
       model: 'esp32c3',
       mac: `60:55:f9:00:00:${(i + 1).toString(16).padStart(2, '0')}`,
       line: 'paced',
+      flashTiming,
     }),
 );
 const services = await Promise.all(

@@ -12,8 +12,9 @@ export interface Chips {
   close(): Promise<void>;
 }
 
-export async function startChips(count: number): Promise<Chips> {
-  const host = fork(new URL('./chip-host.ts', import.meta.url), [String(count)], { serialization: 'advanced' });
+/** @param flash `timed`: erasing and programming take as long as on a real flash. */
+export async function startChips(count: number, flash: 'timed' | 'free' = 'free'): Promise<Chips> {
+  const host = fork(new URL('./chip-host.ts', import.meta.url), [String(count), flash], { serialization: 'advanced' });
   const [first] = (await once(host, 'message')) as [Answer];
   if (first === 'done' || !('ready' in first)) throw new Error('The chips did not start.');
   return {

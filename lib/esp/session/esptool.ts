@@ -116,6 +116,8 @@ class ChannelTransport extends Transport {
   }
 
   override async write(packet: Uint8Array): Promise<void> {
+    // Some families tell their crystal from the rate of the line and the UART's divider.
+    this.baudrate = this.#channel.link.baudRate;
     this.#channel.send(packet);
   }
 

@@ -3,6 +3,7 @@ import { chipByName } from '../chips.ts';
 import type { ChipFacts } from '../types.ts';
 import type { Channel } from './channel.ts';
 import { fail } from './errors.ts';
+import { readCrystal, readFlashPads } from './esp32.ts';
 import type { EsptoolSession } from './esptool.ts';
 import { Op, words } from './protocol.ts';
 import { readRevision } from './revision.ts';
@@ -43,7 +44,11 @@ export async function readFacts(
     await channel.command(Op.FLASH_BEGIN, words(0, 0, 0x400, 0), { timeoutMs: timing.commandMs, signal });
   } else if (!stubRunning) {
     // The ROM answers for the flash chip only once it is attached; it takes two words where the stub takes one.
-    await channel.command(Op.SPI_ATTACH, words(0, 0), { timeoutMs: timing.commandMs, signal });
+    const pads =
+      base.name === 'ESP32'
+        ? await esptool.ask(signal, (loader) => agreed('flash pads', () => readFlashPads(loader)))
+        : 0;
+    await channel.command(Op.SPI_ATTACH, words(pads, 0), { timeoutMs: timing.commandMs, signal });
   }
   const flash = await esptool.ask(signal, (loader) => agreed('flash id', () => readFlashId(loader)));
   if (!stubRunning && !isOldest && flash !== null && flash.size !== null) {
@@ -80,7 +85,7 @@ async function readEfuses(
   return {
     ...(await readRevision(loader, await loader.chip.getChipDescription(loader))),
     features: await loader.chip.getChipFeatures(loader),
-    crystalMHz: await loader.chip.getCrystalFreq(loader),
+    crystalMHz: await (loader.chip.CHIP_NAME === 'ESP32' ? readCrystal(loader) : loader.chip.getCrystalFreq(loader)),
     mac: (await loader.chip.readMac(loader)).toLowerCase(),
   };
 }
