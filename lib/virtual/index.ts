@@ -8,6 +8,7 @@ export { virtualErrors } from './errors.ts';
 export type { Direction, Fault } from './line/faults.ts';
 export type { LineMode } from './line/line.ts';
 export type { LineStats } from './line/stats.ts';
+export * from './readers/index.ts';
 export type { ListenOptions, Service } from './serve/listen.ts';
 export { type PtyOptions, servePty } from './serve/pty.ts';
 export { serveRfc2217 } from './serve/rfc2217.ts';

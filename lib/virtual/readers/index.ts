@@ -1,0 +1,7 @@
+export { ReaderBus, type ReaderBusOptions } from './bus.ts';
+export type { BusFault } from './faults.ts';
+export type { VirtualReaderEvents } from './front.ts';
+export type { BusStats } from './medium.ts';
+export { NORMAL, type Personality } from './personality.ts';
+export { VirtualReader, type VirtualReaderOptions } from './reader.ts';
+export { serveReaders } from './serve.ts';
