@@ -15,6 +15,11 @@ export function atMost(measure: string, value: number, unit: string, bar: number
   return { measure, value: round(value), unit, bar, holds: value <= bar, peer };
 }
 
+/** A row whose value must reach `bar`. */
+export function atLeast(measure: string, value: number, unit: string, bar: number, peer: string | null): Row {
+  return { measure, value: round(value), unit, bar, holds: value >= bar, peer };
+}
+
 /** A row that is only reported. */
 export function reported(measure: string, value: number, unit: string, peer: string | null): Row {
   return { measure, value: round(value), unit, bar: null, holds: null, peer };
@@ -31,7 +36,7 @@ export async function report(name: string, rows: readonly Row[]): Promise<boolea
   console.table(
     rows.map(({ bar, holds, peer, ...row }) => ({
       ...row,
-      bar: bar === null ? '' : `≤ ${bar}`,
+      bar: bar === null ? '' : `${row.value <= bar === holds ? '≤' : '≥'} ${bar}`,
       holds: holds === null ? '' : holds ? 'yes' : 'NO',
       peer: peer ?? '',
     })),

@@ -20,7 +20,17 @@ export function findEsptool(): string | undefined {
     .find((path) => existsSync(path));
 }
 
-export function runEsptool(program: string, args: readonly string[]): Promise<string> {
+/** pySerial gives a server 3 s to negotiate: on a busy machine a run is begun a second and a third time. */
+export async function runEsptool(program: string, args: readonly string[], starts = 3): Promise<string> {
+  try {
+    return await runOnce(program, args);
+  } catch (error) {
+    if (starts <= 1 || !/Remote does not seem to support RFC2217/.test(String(error))) throw error;
+    return await runEsptool(program, args, starts - 1);
+  }
+}
+
+function runOnce(program: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(program, args, { timeout: RUN_MS, maxBuffer: 1 << 24 }, (error, out, err) => {
       if (error === null) resolve(out + err);

@@ -17,7 +17,7 @@ import {
 } from './esptool-chip.ts';
 
 /** Runs of esptool beside each other. They sleep, but each needs the processor for its start. */
-const AT_ONCE = 16;
+const AT_ONCE = 12;
 const FLASH = 0x400000;
 
 interface Family {
