@@ -5,6 +5,7 @@ export * from './console/index.ts';
 export { md5, sameBytes, sha256, toHex } from './digest.ts';
 export { formatErrors } from './errors.ts';
 export * from './formats/index.ts';
+export * from './identity/index.ts';
 export * from './inputs/index.ts';
 export * from './nvs/index.ts';
 export * from './plan/index.ts';

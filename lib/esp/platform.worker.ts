@@ -8,5 +8,8 @@ parentPort?.on('message', ({ id, bytes }: { id: number; bytes: Uint8Array }) => 
     parentPort?.postMessage({ id, packed }, [packed.buffer]);
   } catch (error) {
     parentPort?.postMessage({ id, problem: String(error) });
+  } finally {
+    // It may hold secrets, and what came by a message is a copy; but for shared memory, which is the sender's.
+    if (bytes.buffer instanceof ArrayBuffer) new Uint8Array(bytes.buffer).fill(0);
   }
 });

@@ -122,6 +122,8 @@ export interface FlashPlan {
   readonly keep?: readonly string[];
   /** What to do when the chip encrypts its flash: `refuse` (default), or write through its encryption. */
   readonly encryption?: 'refuse' | 'encrypt';
+  /** Whether all is written, also what the chip holds already: whatever the options of the flash session say. */
+  readonly rewrite?: boolean;
 }
 
 /** An NVS partition that is known by its label alone. */

@@ -10,6 +10,14 @@ export const vaultErrors = {
   HANDLE_NOT_FOR_YOU: 'the handle was made for nodes of another type, or for another certificate namespace',
   HANDLE_WRONG_KIND: 'the handle stands for a secret of another kind',
   SECRET_MISSING: 'the environment variable that should hold the secret is not set, or is empty',
+  KEYSTORE_KEY_MISSING: 'the key of the keystore is not where it should be: no such variable, credential or file',
+  KEYSTORE_KEY_BAD: 'what should be the key of the keystore is none: not 32 random bytes, or torn',
+  KEYSTORE_PERMISSIONS: 'the key file of the keystore, or its folder, is open to other users of this machine',
+  KEYSTORE_FILE: 'a key file cannot be read or written, or exists already',
+  KEYSTORE_WRONG_KEY: 'a record was sealed under another key of the keystore than those that are open',
+  KEYSTORE_DAMAGED: 'a record of the keystore was changed, torn, or is for another purpose or owner',
+  KEYSTORE_DEMO: 'a record was sealed by a demonstration keystore, which one for real use refuses',
+  KEYSTORE_CLOSED: 'the keystore is closed and its keys are wiped',
 } as const;
 
 export const fail = errorMaker(vaultErrors);

@@ -5,6 +5,14 @@ export { equalSecrets, fingerprint, wipe } from './bytes.ts';
 export { takeEnvironmentSecret } from './environment.ts';
 export { vaultErrors } from './errors.ts';
 export {
+  type Keystore,
+  type KeystoreOptions,
+  type KeystoreSource,
+  makeKeyFile,
+  openKeystore,
+  writeSecretFile,
+} from './keystore/index.ts';
+export {
   type HandleDescription,
   type HandleTerms,
   isHandle,

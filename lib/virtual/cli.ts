@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { isKeywayError } from '../errors/index.ts';
 import { parseArguments, USAGE } from './cli/args.ts';
+import { asksForHelp } from './cli/common.ts';
+import { parseReaderArguments, type ReaderArguments } from './cli/reader-options.ts';
 import { runChip } from './cli/run.ts';
+import { runReaders } from './cli/run-readers.ts';
 
 const output = {
   line: (text: string): void => void process.stdout.write(`${text}\n`),
@@ -14,15 +17,43 @@ function complain(error: unknown, exitCode: number): void {
   process.exitCode = exitCode;
 }
 
+/** A virtual device that runs. */
+interface Running {
+  /** At the end. */
+  tell(): void;
+  close(): Promise<void>;
+}
+
+/** What the command line asks for. @throws what is wrong with it */
+function parse(argv: readonly string[]): 'help' | (() => Promise<Running>) {
+  if (argv[0] === 'readers' && !asksForHelp(argv)) {
+    const args = parseReaderArguments(argv.slice(1));
+    return async () => {
+      const running = await runReaders(args, output);
+      return { tell: () => undefined, close: () => running.close() };
+    };
+  }
+  const args = parseArguments(argv);
+  if (args === 'help') return 'help';
+  return async () => {
+    const running = await runChip(args, output);
+    process.on('SIGUSR2', () => {
+      running.printStats();
+      running.chip.resetStats();
+    });
+    return { tell: () => running.printStats(), close: () => running.close() };
+  };
+}
+
 async function main(): Promise<void> {
-  let args: ReturnType<typeof parseArguments>;
+  let start: ReturnType<typeof parse>;
   try {
-    args = parseArguments(process.argv.slice(2));
+    start = parse(process.argv.slice(2));
   } catch (error) {
     complain(error, 2);
     return;
   }
-  if (args === 'help') {
+  if (start === 'help') {
     process.stdout.write(USAGE);
     return;
   }
@@ -38,13 +69,9 @@ async function main(): Promise<void> {
     }
   });
   try {
-    const running = await runChip(args, output);
-    process.on('SIGUSR2', () => {
-      running.printStats();
-      running.chip.resetStats();
-    });
+    const running = await start();
     await asked;
-    running.printStats();
+    running.tell();
     await running.close();
   } catch (error) {
     complain(error, 1);

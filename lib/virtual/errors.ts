@@ -5,6 +5,7 @@ export const virtualErrors = {
   BAD_CHIP_MODEL: 'the bench has no chip of that name',
   BAD_CHIP_OPTION: 'an option of a virtual chip is out of range',
   BAD_MAC: 'the text is no base MAC address',
+  BAD_READER_OPTION: 'an option of a virtual reader is out of range, or names a personality that there is not',
   BAD_FAULT: 'the fault cannot be set as it was described',
   BAD_ARGUMENT: 'an argument of the command cannot be used',
   FLASH_FILE: 'the flash file cannot be read or written, or is larger than the flash',

@@ -2,7 +2,7 @@ import { type ChipFamily, chipByName } from '../chips.ts';
 import { sha256 } from '../digest.ts';
 import { fail } from '../errors.ts';
 import { appLikeBytes, seedOf } from './demo-content.ts';
-import { DEMO_IDF_VERSION, encodeDemoMark } from './demo-mark.ts';
+import { DEMO_IDF_VERSION, type DemoIdentity, encodeDemoMark, isDemoIdentity } from './demo-mark.ts';
 import { encodeAppDescriptor, encodeBootloaderDescriptor } from './descriptors.ts';
 import { HASH_BYTES, IMAGE_HEADER, IMAGE_MAGIC, imageChecksum, SEGMENT_HEADER } from './image.ts';
 import { type LoadMap, loadMapOf } from './load-maps.ts';
@@ -24,6 +24,8 @@ export interface BuildImageOptions {
   readonly seed?: number;
   /** What the app prints when it runs on the virtual bench, a log line a line; at most 4096 bytes. */
   readonly message?: string;
+  /** Apps: the identity that it looks for in NVS then, and says what it found. Default: none. */
+  readonly identity?: DemoIdentity;
   /** Build time, as a compiler writes them: "12:00:00", "Jan  1 2026". Fixed by default. */
   readonly time?: string;
   readonly date?: string;
@@ -117,7 +119,7 @@ function filler(options: BuildImageOptions, length: number): Uint8Array {
 }
 
 function appSegments(options: BuildImageOptions, map: LoadMap, wished: number): Segment[] {
-  const mark = encodeDemoMark(options.message ?? '');
+  const mark = encodeDemoMark(options.message ?? '', checkIdentity(options.identity));
   const fixed = IMAGE_HEADER + 4 * SEGMENT_HEADER + 256 + mark.length;
   const content = filler(options, contentLength(wished, fixed));
   const [rom, ram, fast] = split(content.length, [0.15, 0.02, 0.08], map.app.ramLimit);
@@ -146,6 +148,12 @@ function appSegments(options: BuildImageOptions, map: LoadMap, wished: number): 
     { address: map.app.iram, data: iram },
     { address: map.app.irom + (iromAt & 0xffff), data: irom },
   ];
+}
+
+/** @throws BAD_BUILD */
+function checkIdentity(identity: DemoIdentity | undefined): DemoIdentity | undefined {
+  if (identity === undefined || isDemoIdentity(identity)) return identity;
+  throw wrong('identity', identity, 'no firmware looks for such an identity');
 }
 
 function bootloaderSegments(options: BuildImageOptions, map: LoadMap, wished: number): Segment[] {

@@ -3,25 +3,55 @@
  * no real chip should get them. It stands in the first segment and again in the descriptor's IDF version.
  */
 
+import { type IdentityLayoutName, isIdentityLayout } from '../identity/layouts.ts';
+import type { NvsEncryption } from '../nvs/types.ts';
+
 export const DEMO_IDF_VERSION = 'keyway-demo';
 const MAGIC = new TextEncoder().encode('KEYWAY-DEMO-IMG\0');
+/** Of the text, and of what the app declares. */
 const LENGTH_BYTES = 4;
 /** Behind it the file header, the segment's header and a descriptor of either kind have ended. */
 const SEARCH_BYTES = 1024;
 const MAX_MESSAGE = 4096;
+const MAX_DECLARED = 64;
 
 interface Span {
   readonly offset: number;
   readonly length: number;
 }
 
-/** The mark with its text, in whole words. */
-export function encodeDemoMark(message: string): Uint8Array {
+/** An identity that a demo app looks for in NVS when it runs on the virtual bench. */
+export interface DemoIdentity {
+  readonly layout: IdentityLayoutName;
+  /**
+   * How the firmware was built to find its NVS partition; one that finds it otherwise has no identity. Left out, it
+   * takes what it finds.
+   */
+  readonly nvs?: NvsEncryption['scheme'];
+}
+
+const SCHEMES: readonly unknown[] = ['none', 'nvs_keys', 'hmac'] satisfies NvsEncryption['scheme'][];
+const isScheme = (text: unknown): text is NvsEncryption['scheme'] => SCHEMES.includes(text);
+
+/** Whether what a demo app is to declare can be declared. */
+export function isDemoIdentity({ layout, nvs }: DemoIdentity): boolean {
+  return isIdentityLayout(layout) && (nvs === undefined || isScheme(nvs));
+}
+
+/** The mark with its text and what the app declares, in whole words. */
+export function encodeDemoMark(message: string, identity?: DemoIdentity): Uint8Array {
   const text = new TextEncoder().encode(message).subarray(0, MAX_MESSAGE);
-  const bytes = new Uint8Array(Math.ceil((MAGIC.length + LENGTH_BYTES + text.length) / 4) * 4);
+  const declared = new TextEncoder().encode(
+    identity === undefined ? '' : `identity ${identity.layout} ${identity.nvs ?? 'any'}`,
+  );
+  const start = MAGIC.length + LENGTH_BYTES;
+  const bytes = new Uint8Array(Math.ceil((start + text.length + declared.length) / 4) * 4);
   bytes.set(MAGIC);
-  new DataView(bytes.buffer).setUint32(MAGIC.length, text.length, true);
-  bytes.set(text, MAGIC.length + LENGTH_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(MAGIC.length, text.length, true);
+  view.setUint16(MAGIC.length + 2, declared.length, true);
+  bytes.set(text, start);
+  bytes.set(declared, start + text.length);
   return bytes;
 }
 
@@ -50,14 +80,28 @@ export function isDemoImage(bytes: Uint8Array): boolean {
 
 /** What a demo app says when it runs on the virtual bench, line by line; null when the bytes are no demo image. */
 export function demoMessage(bytes: Uint8Array): string | null {
+  return readMark(bytes)?.message ?? null;
+}
+
+/** The identity that a demo app looks for; null when it looks for none, or the bytes are no demo image. */
+export function demoIdentity(bytes: Uint8Array): DemoIdentity | null {
+  const [kind, layout, nvs] = readMark(bytes)?.declared.split(' ') ?? [];
+  if (kind !== 'identity' || !isIdentityLayout(layout)) return null;
+  return isScheme(nvs) ? { layout, nvs } : { layout };
+}
+
+function readMark(bytes: Uint8Array): { message: string; declared: string } | null {
   const segment = firstSegment(bytes);
   const at = findMark(bytes, segment);
   if (segment === undefined || at < 0) return null;
   const start = at + MAGIC.length + LENGTH_BYTES;
-  const length = new DataView(bytes.buffer, bytes.byteOffset + at, MAGIC.length + LENGTH_BYTES).getUint32(
-    MAGIC.length,
-    true,
-  );
-  const end = Math.min(start + Math.min(length, MAX_MESSAGE), segment.offset + segment.length);
-  return new TextDecoder().decode(bytes.subarray(start, end));
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, MAGIC.length + LENGTH_BYTES);
+  const end = segment.offset + segment.length;
+  const middle = Math.min(start + Math.min(view.getUint16(MAGIC.length, true), MAX_MESSAGE), end);
+  const last = Math.min(middle + Math.min(view.getUint16(MAGIC.length + 2, true), MAX_DECLARED), end);
+  const decoder = new TextDecoder();
+  return {
+    message: decoder.decode(bytes.subarray(start, middle)),
+    declared: decoder.decode(bytes.subarray(middle, last)),
+  };
 }

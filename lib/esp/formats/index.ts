@@ -2,7 +2,7 @@
 export { type BuildImageOptions, buildImage } from './build-image.ts';
 export { type CheckImageOptions, checkImage, type ImageFinding, type ImageVerdict } from './check-image.ts';
 export { espCrc32 } from './crc32.ts';
-export { DEMO_IDF_VERSION, demoMessage, isDemoImage } from './demo-mark.ts';
+export { DEMO_IDF_VERSION, type DemoIdentity, demoIdentity, demoMessage, isDemoImage } from './demo-mark.ts';
 export type { AppDescriptor, BootloaderDescriptor } from './descriptors.ts';
 export {
   type EspImage,

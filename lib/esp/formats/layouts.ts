@@ -3,6 +3,7 @@ import { fail } from '../errors.ts';
 import type { EraseRange, ImageSet, Region } from '../types.ts';
 import { SECTOR } from '../units.ts';
 import { buildImage } from './build-image.ts';
+import type { DemoIdentity } from './demo-mark.ts';
 import { encodeOtadata, otaSlots } from './otadata.ts';
 import { encodePartitionTable } from './partition-binary.ts';
 import { parsePartitionCsv } from './partition-csv.ts';
@@ -45,6 +46,8 @@ export interface DemoSetOptions {
   readonly seed?: number;
   /** What the app prints when it runs on the virtual bench, a log line a line. */
   readonly message?: string;
+  /** The identity that the app looks for in NVS then, and says what it found. Default: none. */
+  readonly identity?: DemoIdentity;
 }
 
 const DEMO_APP_BYTES = 192 * 1024;

@@ -23,7 +23,9 @@ function crypt(image: Uint8Array, keys: NvsKeys, platform: Platform, way: 'encry
   try {
     for (let at = 0; at < image.length; at += PAGE)
       cryptPage(image, at, (tweak, entry) => {
-        entry.set(platform.aesXts(key, tweak, entry, way));
+        const result = platform.aesXts(key, tweak, entry, way);
+        entry.set(result);
+        result.fill(0);
       });
   } finally {
     key.fill(0);

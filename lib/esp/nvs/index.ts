@@ -11,7 +11,7 @@ export {
   nvsKeysFromHmac,
 } from './keys.ts';
 export { type MergeNvsOptions, mergeNvs, type NvsChange } from './merge.ts';
-export { looksLikeNvs, type ParseNvsOptions, parseNvs, redactNvs } from './parse.ts';
+export { looksLikeNvs, type ParseNvsOptions, parseNvs, readNvs, redactNvs } from './parse.ts';
 export { type PrepareNvsOptions, prepareNvs } from './prepare.ts';
 export type { BuiltNvs, NvsOnChip, PreparedNvs } from './prepared.ts';
 export type {

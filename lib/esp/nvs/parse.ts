@@ -19,6 +19,8 @@ export interface StoredImage {
   readonly items: readonly StoredItem[];
   readonly raw: RawImage;
   readonly torn: NvsContent['torn'];
+  /** What was made of the image to read it, for whoever must leave nothing behind: of an encrypted one, all of it. */
+  readonly copies: readonly Uint8Array[];
 }
 
 /**
@@ -30,6 +32,11 @@ export interface StoredImage {
  *   NVS_WRONG_KEYS, BAD_NVS_KEYS
  */
 export async function parseNvs(bytes: Uint8Array, options: ParseNvsOptions): Promise<NvsContent> {
+  return readNvs(bytes, options);
+}
+
+/** The same at once. @throws as parseNvs */
+export function readNvs(bytes: Uint8Array, options: ParseNvsOptions): NvsContent {
   const { items, raw, torn } = readImage(bytes, options);
   const usedEntries = raw.pages.reduce((sum, { used }) => sum + used, 0);
   return {
@@ -51,7 +58,8 @@ export function readImage(bytes: Uint8Array, { keys, platform }: ParseNvsOptions
     });
   }
   if (keys !== undefined) checkKeys(keys);
-  const raw = readPages(keys === undefined ? bytes : decryptImage(bytes, keys, platform));
+  const plain = keys === undefined ? bytes : decryptImage(bytes, keys, platform);
+  const raw = readPages(plain);
   const [bad] = raw.badHeads;
   const unread = bad ?? raw.remains[0];
   if (unread !== undefined && raw.goodHeads === 0) throw unreadable(bytes, keys !== undefined, unread);
@@ -62,7 +70,11 @@ export function readImage(bytes: Uint8Array, { keys, platform }: ParseNvsOptions
     ...raw.remains.map((offset) => ({ offset, what: 'an entry was not erased to its end' })),
     ...orphans.map(({ offset }) => ({ offset, what: 'a piece of a blob belongs to no blob' })),
   ];
-  return { items, raw, torn };
+  const copies = [
+    ...(plain === bytes ? [] : [plain]),
+    ...items.flatMap(({ data }) => (data.buffer === plain.buffer ? [] : [data])),
+  ];
+  return { items, raw, torn, copies };
 }
 
 /** No head at all has a right checksum: a matter of keys rather than of damage. */

@@ -44,6 +44,19 @@ export function prepareNvs(recipe: NvsRecipe, options: PrepareNvsOptions): Prepa
   }
 }
 
+/**
+ * Whether items can be stored at all, before anybody has the bytes behind their handles: those count as short and well.
+ * @throws BAD_NVS_NAMESPACE, BAD_NVS_KEY, BAD_NVS_ENCODING, BAD_NVS_VALUE, NVS_STRING_TOO_LONG, NVS_BLOB_TOO_LARGE,
+ *   NVS_DUPLICATE_KEY
+ */
+export function checkNvsItems(items: readonly NvsItem[]): void {
+  const stored = items.map(({ namespace, key, encoding, value }, index) => {
+    const unknown = encoding === 'string' || encoding === 'blob' ? '' : 0;
+    return storeEntry({ namespace, key, encoding, value: value ?? unknown }, { detail: { index } });
+  });
+  refuseDuplicates(stored, (index) => ({ index }));
+}
+
 const SCHEMES = ['none', 'nvs_keys', 'hmac'] as const;
 const MODES = ['replace', 'merge'] as const;
 

@@ -109,7 +109,11 @@ export class Prepared implements PreparedNvs {
   async #make({ onChip, keysOnChip }: NvsOnChip): Promise<BuiltNvs> {
     const size = this.#sizeFor(onChip);
     const keys = await this.#keys(keysOnChip);
-    if (this.#wiped) throw fail('BAD_NVS_RECIPE', 'The NVS recipe was wiped before it was built.');
+    if (this.#wiped) {
+      // Keys that came meanwhile, too.
+      this.wipe();
+      throw fail('BAD_NVS_RECIPE', 'The NVS recipe was wiped before it was built.');
+    }
     const built = this.#image(size, onChip, keys);
     this.#parts.held.push(built.bytes);
     return keys.partition === undefined ? built : { ...built, keysPartition: keys.partition };
@@ -163,16 +167,22 @@ export class Prepared implements PreparedNvs {
 
   /** What the partition holds, and under which of the keys; a partition that is still plain may become encrypted. */
   #readOld(image: Uint8Array, tried: readonly NvsKeys[]): { items: readonly StoredItem[]; keys?: NvsKeys } {
-    const { platform } = this.#parts;
     if (isBlank(image)) return { items: [] };
     for (const keys of isPlainNvs(image) ? [] : tried) {
       try {
-        return { items: readImage(image, { keys, platform }).items, keys };
+        return { items: this.#read(image, keys), keys };
       } catch (error) {
         if (!isKeywayError(error, 'NVS_WRONG_KEYS') || keys === tried.at(-1)) throw error;
       }
     }
-    return { items: readImage(image, { platform }).items };
+    return { items: this.#read(image) };
+  }
+
+  #read(image: Uint8Array, keys?: NvsKeys): readonly StoredItem[] {
+    const { platform, held } = this.#parts;
+    const { items, copies } = readImage(image, { platform, ...(keys === undefined ? {} : { keys }) });
+    held.push(...copies);
+    return items;
   }
 }
 

@@ -79,7 +79,7 @@ const KINDS: Readonly<Record<PlanStep['kind'], true>> = {
  * Looks at a finished plan once more before a chip is touched: between planning and flashing it may have been through
  * other hands. `force` are guards to be overridden beside the plan's own.
  * @throws EMPTY_PLAN, BAD_PLAN, BAD_OFFSET, BAD_SIZE, OVERLAP, KEEPS_TOUCHED, NVS_KEYS_DIFFER,
- * PLAN_WITHOUT_BYTES, BAD_FORCE
+ * PLAN_WITHOUT_BYTES, BAD_FORCE, and what is wrong with an NVS entry
  */
 export function checkPlan(plan: FlashPlan, force: readonly string[] = []): void {
   const unplaced = checkLists(plan);
@@ -111,9 +111,12 @@ function checkLists(plan: FlashPlan): NonNullable<FlashPlan['unplaced']> {
     const odd = list.findIndex((entry) => !isEntry(entry));
     if (odd >= 0) throw badPlan(`${field}[${odd}]`, list[odd], 'is not what it must be');
   }
-  const { unplaced = [], encryption, keep } = plan;
+  const { unplaced = [], encryption, keep, rewrite } = plan;
   if (encryption !== undefined && encryption !== 'refuse' && encryption !== 'encrypt') {
     throw badPlan('encryption', encryption, 'is neither "refuse" nor "encrypt"');
+  }
+  if (rewrite !== undefined && typeof rewrite !== 'boolean') {
+    throw badPlan('rewrite', rewrite, 'is neither true nor false');
   }
   checkKeepList(keep);
   if (!Array.isArray(unplaced)) throw badPlan('unplaced', unplaced, 'is no list');

@@ -14,7 +14,8 @@ export const planErrors = {
   NO_FACTORY: 'provisioning mode puts the app into the factory partition, and there is none, or more than one app',
   NO_SLOT: 'direct mode finds no partition for the app, no otadata to choose it, or not exactly one app',
   NO_SUCH_PARTITION: 'the partition table has no partition of that label, or none for the keys of an encrypted NVS',
-  KEEPS_TOUCHED: 'the plan would erase, overwrite or move a partition that it is told to keep',
+  KEEPS_TOUCHED:
+    'the plan would erase, overwrite or move a partition that it is told to keep, or move one that it merges into',
   NVS_KEYS_DIFFER: 'NVS partitions are to be encrypted with different keys, and the chip has one place for them',
   NVS_UNREADABLE: 'NVS is to be merged with what is on a chip that cannot be asked for it, or not for its keys',
   PLAN_WITHOUT_BYTES: 'the plan was made to be looked at, or was cut short: it does not carry the bytes to write',

@@ -7,6 +7,7 @@ import { GuardBook } from './errors.ts';
 import { type FoundImage, imagesOf } from './images.ts';
 import { checkBootloader } from './regions.ts';
 import { checkSecurity } from './security.ts';
+import { tableOf } from './table.ts';
 
 /**
  * Holds a plan against the chip that was found, before anything is written. `tableOnChip` tells which data the chip
@@ -26,7 +27,7 @@ export function checkPlanAgainstChip(
   checkFamily(plan, facts, guards);
   const images = imagesOf(plan.steps);
   for (const found of images) checkImage(found, facts, link, guards);
-  checkPlaces(plan, facts, guards);
+  checkPlaces(plan, images, facts, guards);
   checkBootloader(plan.steps, facts, guards);
   checkSecurity(plan, images, facts, tableOnChip, guards);
   if (chipByName(facts.name)?.twin !== true) {
@@ -96,22 +97,33 @@ function checkImage({ image, name }: FoundImage, facts: ChipFacts, link: LinkInf
   }
 }
 
-function checkPlaces(plan: FlashPlan, facts: ChipFacts, guards: GuardBook): void {
+function checkPlaces(plan: FlashPlan, images: readonly FoundImage[], facts: ChipFacts, guards: GuardBook): void {
   const size = facts.flash?.size ?? null;
   if (size === null) return;
-  for (const step of plan.steps) {
-    const end = step.offset + step.size;
-    if (end <= size) continue;
-    guards.meet(
-      'BEYOND_FLASH',
-      `"${step.name}" ends at ${hex(end)}, the flash has ${size / 0x100000} MB (${hex(size)}).`,
-      {
-        hint: 'Use a smaller layout or a chip with more flash.',
-        detail: { field: step.name, value: end, flashSize: size },
-      },
-    );
+  const has = `the flash has ${megabytes(size)} (${hex(size)})`;
+  const meet = (name: string, end: number, what: string) =>
+    guards.meet('BEYOND_FLASH', `"${name}" ${what}, ${has}.`, {
+      hint: 'Use a smaller layout or a chip with more flash.',
+      detail: { field: name, value: end, flashSize: size },
+    });
+  for (const { name, offset, size: length } of plan.steps) {
+    const end = offset + length;
+    if (end > size) meet(name, end, `ends at ${hex(end)}`);
+  }
+  // In secure download mode the size is what somebody said, or a guess at the least.
+  if (facts.security.secureDownload) return;
+  // A bootloader refuses a table that goes further than its flash, and firmware a header that promises more.
+  for (const { label, offset, size: length } of tableOf(plan) ?? []) {
+    const end = offset + length;
+    if (end > size) meet(`partition ${label}`, end, `ends at ${hex(end)}`);
+  }
+  for (const { image, name, offset } of images) {
+    const built = offset === facts.bootloaderOffset ? image.flashSize : null;
+    if (built !== null && built > size) meet(name, built, `is built for ${megabytes(built)} of flash`);
   }
 }
+
+const megabytes = (size: number): string => `${size / 0x100000} MB`;
 
 function revision(value: number): string {
   return value === 65_535 ? 'any' : `v${Math.floor(value / 100)}.${value % 100}`;

@@ -39,19 +39,25 @@ export function checkUntouched(field: string, kept: Place, steps: readonly PlanS
   );
 }
 
-/** A table that moves a partition loses what is in it, though no step touches its new place. @throws KEEPS_TOUCHED */
+/**
+ * A table that moves a partition loses what is in it, though no step touches its new place: of one that is kept, and
+ * of NVS that is merged with new entries. That may grow. @throws KEEPS_TOUCHED
+ */
 export function checkNotMoved(plan: FlashPlan, own: PartitionTable, onChip: PartitionTable): void {
-  for (const [i, label] of (plan.keep ?? []).entries()) {
+  const check = (field: string, label: string, merged: boolean): void => {
     const [now, then] = [onChip, own].map((table) => table.find((entry) => entry.label === label));
-    if (now === undefined || then === undefined || (now.offset === then.offset && now.size === then.size)) continue;
+    if (now === undefined || then === undefined) return;
+    if (now.offset === then.offset && (merged ? now.size <= then.size : now.size === then.size)) return;
     const place = ({ offset, size }: { offset: number; size: number }) => `${hex(offset)} to ${hex(offset + size)}`;
     throw fail(
       'KEEPS_TOUCHED',
-      `The plan keeps "${label}", which lies at ${place(now)} on the chip and at ${place(then)} in the table to be written.`,
+      `The plan ${merged ? 'merges into' : 'keeps'} "${label}", which lies at ${place(now)} on the chip and at ${place(then)} in the table to be written.`,
       {
-        hint: 'Use a table that leaves the partition where it is, or do not ask to keep it.',
-        detail: { field: `keep[${i}]`, value: label, offset: then.offset, onChip: now.offset },
+        hint: `Use a table that leaves the partition where it is, or ${merged ? 'replace it instead of merging' : 'do not ask to keep it'}.`,
+        detail: { field, value: label, offset: then.offset, onChip: now.offset },
       },
     );
-  }
+  };
+  for (const [i, label] of (plan.keep ?? []).entries()) check(`keep[${i}]`, label, false);
+  for (const [i, { name, nvs }] of plan.steps.entries()) if (nvs?.mode === 'merge') check(`steps[${i}]`, name, true);
 }

@@ -23,7 +23,7 @@ const isNvs = ({ type, subtype }: Partition): boolean => type === PARTITION_DATA
  * A step for each partition whose place is known, and one for the keys where a recipe wants them in a partition; the
  * rest waits for the table on the chip.
  * @throws BAD_PLAN, BAD_OFFSET, BAD_SIZE, OVERLAP, NO_SUCH_PARTITION, NOT_IN_TABLE, NVS_KEYS_DIFFER,
- * PLAN_WITHOUT_BYTES.
+ * PLAN_WITHOUT_BYTES, and what is wrong with an entry (nvsErrors).
  */
 export function placeNvs(
   wishes: readonly NvsWish[],

@@ -20,6 +20,7 @@ function mustBePlaced(plan: FlashPlan): boolean {
 /** Whether the partition table on the chip must be read before the plan is carried out: to place, keep or check. */
 export function planNeedsTable(plan: FlashPlan): boolean {
   if (mustBePlaced(plan) || (plan.keep ?? []).length > 0) return true;
+  if (plan.steps.some(({ nvs }) => nvs?.mode === 'merge')) return true;
   return plan.steps.some((step) => step.action === 'write' && hasHome(step)) && tableOf(plan) === null;
 }
 
@@ -61,7 +62,7 @@ export function placePlan(
 
 /**
  * Holds a plan against the table that was read from the chip, or null where none could be read. A plan that brings
- * its own table was held against that when it was made: here only what it keeps must lie where it lay.
+ * its own table was held against that when it was made: here only what it keeps or merges into must lie where it lay.
  * @returns what was overridden, and NO_TABLE_ON_CHIP where there was nothing to hold it against.
  * @throws NOT_IN_TABLE, DOES_NOT_FIT, NO_SUCH_PARTITION, KEEPS_TOUCHED, TABLE_MISSING, BAD_FORCE.
  */

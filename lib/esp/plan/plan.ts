@@ -34,12 +34,14 @@ export interface PlanOptions {
   readonly table?: PartitionTable | undefined;
   /** For a chip that encrypts its flash: refuse it (default), or write through its encryption. */
   readonly encryption?: 'refuse' | 'encrypt' | undefined;
+  /** Whether all is written, also what the chip holds already. */
+  readonly rewrite?: boolean | undefined;
   readonly platform: Platform;
 }
 
 /**
  * Makes the plan: what is erased and written, in which order, what stays. Touches no port.
- * @throws every code of `planErrors` that needs no chip, BAD_PARTITION_TABLE.
+ * @throws every code of `planErrors` that needs no chip, BAD_PARTITION_TABLE, and what is wrong with an NVS entry.
  */
 export async function planFlash(images: ImageSet, options: PlanOptions): Promise<FlashPlan> {
   const guards = new GuardBook(options.force ?? []);
@@ -87,5 +89,6 @@ export async function planFlash(images: ImageSet, options: PlanOptions): Promise
     ...(nvs.unplaced.length === 0 ? {} : { unplaced: nvs.unplaced }),
     ...(keep.length === 0 ? {} : { keep }),
     ...(options.encryption === undefined ? {} : { encryption: options.encryption }),
+    ...(options.rewrite === true ? { rewrite: true } : {}),
   };
 }

@@ -1,7 +1,6 @@
-import type { NvsEncoding, NvsRecipe } from '../nvs/types.ts';
+import { checkNvsItems } from '../nvs/prepare.ts';
+import type { NvsRecipe } from '../nvs/types.ts';
 import { fail } from './errors.ts';
-
-const ENCODINGS: readonly NvsEncoding[] = ['u8', 'i8', 'u16', 'i16', 'u32', 'i32', 'u64', 'i64', 'string', 'blob'];
 
 /** A field of a plan that is not what it must be. The value itself may be a secret: its type is named. */
 export function badPlan(field: string, value: unknown, what: string): Error {
@@ -15,8 +14,9 @@ export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * Whether it has the shape of a recipe; whether its keys and values suit NVS is the business of lib/esp/nvs.
- * @throws BAD_PLAN; PLAN_WITHOUT_BYTES where an item has neither value nor handle, as in a plan to be looked at.
+ * Whether it has the shape of a recipe, and its keys and values suit NVS.
+ * @throws BAD_PLAN; the codes of checkNvsItems; PLAN_WITHOUT_BYTES where an item has neither value nor handle, as in a
+ * plan to be looked at.
  */
 export function checkRecipe(field: string, recipe: unknown): asserts recipe is NvsRecipe {
   if (!isObject(recipe)) throw badPlan(field, recipe, 'is no NVS recipe');
@@ -30,15 +30,13 @@ export function checkRecipe(field: string, recipe: unknown): asserts recipe is N
     throw badPlan(`${field}.clears`, clears, 'is no list of NVS namespaces');
   }
   checkEncryption(`${field}.encryption`, recipe.encryption);
+  checkNvsItems(recipe.items);
 }
 
 function checkItem(field: string, item: unknown): void {
   if (!isObject(item)) throw badPlan(field, item, 'is no NVS entry');
-  for (const name of ['namespace', 'key'] as const) {
+  for (const name of ['namespace', 'key', 'encoding'] as const) {
     if (typeof item[name] !== 'string') throw badPlan(`${field}.${name}`, item[name], 'is no text');
-  }
-  if (!ENCODINGS.some((encoding) => encoding === item.encoding)) {
-    throw badPlan(`${field}.encoding`, item.encoding, `is none of ${ENCODINGS.join(', ')}`);
   }
   const { value, handle, terminate } = item;
   if (handle !== undefined && typeof handle !== 'string') throw badPlan(`${field}.handle`, handle, 'is no handle');

@@ -15,7 +15,9 @@ import { fail } from './errors.ts';
  * - `after('hard_reset')` never asserts RTS, `setSignals` forgets that DTR was released: reset.ts sets both lines;
  * - `writeFlash` blocks the event loop, accepts overlaps and images for other chips, cannot verify in ROM mode and
  *   leaves a stale SHA-256 behind when it patches a header: write.ts and the guards of lib/esp/plan replace it;
- * - `readFlash` ignores the checksum that the stub sends: read.ts checks it.
+ * - `readFlash` ignores the checksum that the stub sends: read.ts checks it;
+ * - it takes the crystal of an ESP32 from a divider that the stub changes, looks for flash inside its package on the
+ *   usual pins, and knows two of three bits of an ESP32-S3's PSRAM: esp32.ts and esp32s3.ts read them.
  */
 export class EsptoolSession {
   readonly #transport: ChannelTransport;

@@ -4,6 +4,7 @@ import type { ChipFacts } from '../types.ts';
 import type { Channel } from './channel.ts';
 import { fail } from './errors.ts';
 import { readCrystal, readFlashPads } from './esp32.ts';
+import { readFeatures } from './esp32s3.ts';
 import type { EsptoolSession } from './esptool.ts';
 import { Op, words } from './protocol.ts';
 import { readRevision } from './revision.ts';
@@ -82,10 +83,11 @@ async function agreed<T>(what: string, read: () => Promise<T>): Promise<T> {
 async function readEfuses(
   loader: ESPLoader,
 ): Promise<Pick<ChipFacts, 'description' | 'revision' | 'features' | 'crystalMHz'> & { mac: string }> {
+  const name = loader.chip.CHIP_NAME;
   return {
     ...(await readRevision(loader, await loader.chip.getChipDescription(loader))),
-    features: await loader.chip.getChipFeatures(loader),
-    crystalMHz: await (loader.chip.CHIP_NAME === 'ESP32' ? readCrystal(loader) : loader.chip.getCrystalFreq(loader)),
+    features: await (name === 'ESP32-S3' ? readFeatures(loader) : loader.chip.getChipFeatures(loader)),
+    crystalMHz: await (name === 'ESP32' ? readCrystal(loader) : loader.chip.getCrystalFreq(loader)),
     mac: (await loader.chip.readMac(loader)).toLowerCase(),
   };
 }

@@ -117,7 +117,7 @@ export class FlashJob {
       ledger,
       nvs: this.#nvs,
       platform,
-      skip: skip !== false,
+      skip: skip !== false && this.#plan.rewrite !== true,
       cache,
       onCacheFailed: () =>
         this.#notes.set('CACHE_FAILED', 'The cache of images failed: more was written than had to be.'),

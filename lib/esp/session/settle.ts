@@ -35,11 +35,23 @@ export async function settle(
   // What the chip itself forbids needs neither stub nor table.
   checkPlanAgainstChip(encryptPlan(plan, facts, null), facts, link.info, force);
   await options.ready();
-  return settlePlan(plan, { facts, link: link.info, table: await readTable(session, signal), force });
+  const table = (await ownTable(session, plan, signal)) ?? (await readTable(session, signal));
+  return settlePlan(plan, { facts, link: link.info, table, force });
 }
 
 function withSize(facts: ChipFacts, size: number): ChipFacts {
   return { ...facts, flash: { manufacturer: 0, device: 0, size } };
+}
+
+/** The table that the plan brings, where the chip has it already: its MD5 takes far fewer bytes than it. */
+async function ownTable(
+  session: ChipSession,
+  { steps }: FlashPlan,
+  signal: AbortSignal | undefined,
+): Promise<PartitionTable | null> {
+  const own = steps.find(({ kind }) => kind === 'partition-table');
+  if (own?.data === undefined || own.md5 === undefined || own.offset !== TABLE_OFFSET) return null;
+  return (await session.md5(own.offset, own.size, { signal })) === own.md5 ? tryDecodeTable(own.data) : null;
 }
 
 /** The partition table on the chip; null where none is there or it is encrypted. */

@@ -1,10 +1,18 @@
 import { isKeywayError } from '../../errors/index.ts';
-import { demoMessage, type EspImage, type Partition, parseImage } from '../../esp/index.ts';
+import {
+  demoIdentity,
+  demoMessage,
+  type EspImage,
+  type Partition,
+  type PartitionTable,
+  parseImage,
+} from '../../esp/index.ts';
 import { nodeSha256 } from '../../esp/node.ts';
 import type { ChipContext } from '../chip/context.ts';
 import { countBits } from '../chip/encryption.ts';
 import { word } from '../chip/protocol.ts';
 import { hasOneCore } from './cores.ts';
+import { lookForIdentity } from './identity.ts';
 import { type BootEnd, type BootScript, hex } from './script.ts';
 import type { SecureBoot } from './secure-boot.ts';
 
@@ -24,6 +32,7 @@ const AFTER_SEGMENTS = 3 * 0x1000;
  */
 export function loadApp(
   context: ChipContext,
+  table: PartitionTable,
   partition: Partition,
   script: BootScript,
 ): ((script: BootScript) => BootEnd) | null {
@@ -65,7 +74,7 @@ export function loadApp(
   if (hash?.valid === false) return refuse('esp_image', 'Image hash failed - image is corrupt');
   if (secureBoot.version !== false && !verify(secureBoot, bytes, image, script)) return null;
   script.log('I', 'boot', `Loaded app from partition at offset ${hex(partition.offset)}`);
-  return (next) => startApp(context, image, bytes, next);
+  return (next) => startApp(context, table, image, bytes, next);
 }
 
 /**
@@ -111,7 +120,13 @@ function sayProtection({ secureBoot, encryption, model, security }: ChipContext,
   script.log('I', 'flash_encrypt', `flash encryption is enabled (${left} plaintext flashes left)`);
 }
 
-function startApp(context: ChipContext, { app }: EspImage, bytes: Uint8Array, script: BootScript): BootEnd {
+function startApp(
+  context: ChipContext,
+  table: PartitionTable,
+  { app }: EspImage,
+  bytes: Uint8Array,
+  script: BootScript,
+): BootEnd {
   sayProtection(context, script);
   script.log('I', 'boot', 'Disabling RNG early entropy source...');
   script.wait(20);
@@ -131,6 +146,8 @@ function startApp(context: ChipContext, { app }: EspImage, bytes: Uint8Array, sc
     if (/^[EWIDV] \(\d+\) /.test(line)) script.rom(line);
     else script.log('I', app?.project ?? 'app', line);
   }
+  const identity = demoIdentity(bytes);
+  if (identity !== null) lookForIdentity(context, table, identity, script);
   return 'running';
 }
 

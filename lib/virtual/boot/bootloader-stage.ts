@@ -60,7 +60,7 @@ export function runBootloader(context: ChipContext, image: EspImage, script: Boo
     script.log('E', 'boot', 'ota data partition invalid, falling back to factory');
   }
   for (const partition of choice.order) {
-    const app = loadApp(context, partition, script);
+    const app = loadApp(context, table, partition, script);
     if (app !== null) return app(script);
     script.log('E', 'boot', `${describe(partition)} is not bootable`);
   }

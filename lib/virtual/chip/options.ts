@@ -16,6 +16,11 @@ export interface SecurityOptions {
    */
   readonly encryptionKey?: Uint8Array;
   /**
+   * Key (32 bytes) that the chip's HMAC engine derives the keys of an encrypted NVS partition from: ESP32-S3 and
+   * ESP32-C3. Left out, no block has that purpose.
+   */
+  readonly hmacKey?: Uint8Array;
+  /**
    * Secure boot v2: SHA-256 digests (32 bytes each) of the public keys that may sign: one on ESP32, up to three
    * elsewhere. Left out, the chip trusts the key that signed the bootloader in its flash, as one does that burnt its
    * efuses when that bootloader first ran; with no signed bootloader there, it trusts none.

@@ -6,6 +6,7 @@ import type { Connection, SecurityOptions, VirtualChipOptions } from './options.
 const MEGABYTE = 0x100000;
 const DEFAULT_FLASH = 4 * MEGABYTE;
 const DEFAULT_STRAP_DELAY_MS = 5;
+const HMAC_KEY_BYTES = 32;
 
 export interface CheckedOptions {
   readonly model: ChipModel;
@@ -72,7 +73,7 @@ function checkSecurity(
   const versions = model.secureBoots.filter((version) => version !== 'v2' || revision.major >= model.secureBootV2From);
   oneOf(model, 'security.secureBoot', security.secureBoot, [false, ...versions]);
   oneOf(model, 'security.secureDownload', security.secureDownload, model.hasSecureDownload ? [false, true] : [false]);
-  const { flashCryptCount: count, encryptionKey } = security;
+  const { flashCryptCount: count, encryptionKey, hmacKey } = security;
   if (!Number.isInteger(count) || count < 0 || count > model.flashCryptMax) {
     throw fail('BAD_CHIP_OPTION', `The flash encryption counter of ${model.name} cannot be ${count}.`, {
       hint: `Use 0 to ${model.flashCryptMax}.`,
@@ -81,6 +82,9 @@ function checkSecurity(
   }
   if (encryptionKey !== undefined) {
     oneOf(model, 'security.encryptionKey', encryptionKey.length, model.encryptionKeyBytes, ' bytes');
+  }
+  if (hmacKey !== undefined) {
+    oneOf(model, 'security.hmacKey', hmacKey.length, model.hasHmac ? [HMAC_KEY_BYTES] : [], ' bytes');
   }
   return security;
 }

@@ -1,9 +1,11 @@
-import { parseArgs } from 'node:util';
 import { fail } from '../errors.ts';
 import type { ListenOptions } from '../serve/listen.ts';
-import { bad, CHIP_OPTIONS, CHIP_USAGE, type ChipArguments, parseChip } from './chip-options.ts';
+import { CHIP_OPTIONS, CHIP_USAGE, type ChipArguments, parseChip } from './chip-options.ts';
+import { asksForHelp, parseListen, read } from './common.ts';
+import { READERS_USAGE } from './reader-options.ts';
 
-export const USAGE = `keyway-virtual chip --model MODEL --mac MAC [options]
+export const USAGE = `${READERS_USAGE}
+keyway-virtual chip --model MODEL --mac MAC [options]
   Starts a virtual chip and prints one line of JSON when it can be reached. Ends on SIGTERM or SIGINT.
 
 ${CHIP_USAGE}
@@ -20,6 +22,8 @@ export interface Arguments {
   readonly chip: ChipArguments;
   /** A file that holds the flash encryption key. */
   readonly keyFile?: string;
+  /** A file that holds the key of the HMAC engine. */
+  readonly hmacKeyFile?: string;
   readonly rfc2217?: ListenOptions;
   readonly tcp?: ListenOptions;
   /** True without a path. */
@@ -31,15 +35,15 @@ export interface Arguments {
 
 /** Reads the command line. @returns 'help' when it was asked for. @throws BAD_ARGUMENT, BAD_MAC, BAD_CHIP_MODEL, BAD_CHIP_OPTION */
 export function parseArguments(argv: readonly string[]): Arguments | 'help' {
-  if (argv.includes('--help') || argv.includes('-h')) return 'help';
+  if (asksForHelp(argv)) return 'help';
   const [device, ...rest] = argv;
   if (device !== 'chip') {
     throw fail('BAD_ARGUMENT', `There is no virtual device "${device ?? ''}".`, {
-      hint: 'Start with "keyway-virtual chip", or see --help.',
+      hint: 'Start with "keyway-virtual chip" or "keyway-virtual readers", or see --help.',
       detail: { field: 'device', value: device ?? null },
     });
   }
-  const values = read(withPtyPath(rest));
+  const values = read(OPTIONS, rest);
   const chip = parseChip(values);
   if (values.rfc2217 === undefined && values.tcp === undefined && values.pty === undefined) {
     throw fail('BAD_ARGUMENT', 'The chip cannot be reached.', {
@@ -48,11 +52,13 @@ export function parseArguments(argv: readonly string[]): Arguments | 'help' {
     });
   }
   const keyFile = values['encryption-key'];
+  const hmacKeyFile = values['hmac-key'];
   return {
     chip,
     log: values.log ?? false,
     stats: values.stats ?? false,
     ...(keyFile === undefined ? {} : { keyFile }),
+    ...(hmacKeyFile === undefined ? {} : { hmacKeyFile }),
     ...(values.rfc2217 === undefined ? {} : { rfc2217: parseListen('rfc2217', values.rfc2217) }),
     ...(values.tcp === undefined ? {} : { tcp: parseListen('tcp', values.tcp) }),
     ...(values.pty === undefined ? {} : { pty: values.pty === '' ? true : values.pty }),
@@ -69,32 +75,3 @@ const OPTIONS = {
   log: { type: 'boolean' },
   stats: { type: 'boolean' },
 } as const;
-
-function read(argv: string[]) {
-  try {
-    return parseArgs({ args: argv, options: OPTIONS, strict: true, allowPositionals: false }).values;
-  } catch (cause) {
-    const what = cause instanceof Error ? cause.message : String(cause);
-    throw fail('BAD_ARGUMENT', what.replace(/\. To specify.*$/s, '.'), {
-      hint: 'See --help.',
-      detail: { argv },
-      cause,
-    });
-  }
-}
-
-/** `--pty` may stand without a path. */
-function withPtyPath(argv: readonly string[]): string[] {
-  return argv.map((text, i) => {
-    const next = argv[i + 1];
-    return text === '--pty' && (next === undefined || next.startsWith('--')) ? '--pty=' : text;
-  });
-}
-
-function parseListen(field: string, text: string): ListenOptions {
-  const match = /^(?:(\[[0-9a-f:]+\]|[^\s:[\]]+):)?(\d{1,5})$/i.exec(text.trim());
-  const port = Number(match?.[2]);
-  if (match === null || !(port <= 65535)) throw bad(field, text, 'Write it like 127.0.0.1:4001.');
-  const host = match[1]?.replace(/^\[|\]$/g, '');
-  return host === undefined ? { port } : { host, port };
-}

@@ -20,6 +20,7 @@ export const CHIP_USAGE = `  --model MODEL         ${CHIP_MODELS.join(', ')}
   --signing-digest HEX         SHA-256 of a public key that may sign, for v2; up to three
   --flash-crypt-count NUMBER   flash encryption counter, 0 to 7 (esp32: 127); an odd number of bits set means encrypted
   --encryption-key FILE        flash encryption key: 32 bytes, or 64 on esp32s3
+  --hmac-key FILE              key of the HMAC engine, which NVS encryption can use: 32 bytes (not esp32)
   --manual-encrypt-disabled    release mode: loaders cannot write encrypted
   --secure-download            secure download mode (not esp32)
 `;
@@ -40,6 +41,7 @@ export const CHIP_OPTIONS = {
   'signing-digest': { type: 'string', multiple: true },
   'flash-crypt-count': { type: 'string' },
   'encryption-key': { type: 'string' },
+  'hmac-key': { type: 'string' },
   'manual-encrypt-disabled': { type: 'boolean' },
   'secure-download': { type: 'boolean' },
 } as const;

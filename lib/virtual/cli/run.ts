@@ -23,11 +23,14 @@ export interface RunningChip {
 /** Starts a chip and everything that serves it. @throws what the chip, the servers and the flash file throw. */
 export async function runChip(args: Arguments, output: Output): Promise<RunningChip> {
   const content = args.flashFile === undefined ? undefined : await readFlashFile(args.flashFile);
-  const encryptionKey = args.keyFile === undefined ? undefined : await readKeyFile(args.keyFile);
+  const keys = {
+    ...(args.keyFile === undefined ? {} : { encryptionKey: await readKeyFile('encryption-key', args.keyFile) }),
+    ...(args.hmacKeyFile === undefined ? {} : { hmacKey: await readKeyFile('hmac-key', args.hmacKeyFile) }),
+  };
   const chip = new VirtualChip({
     ...args.chip,
     ...(content === undefined ? {} : { flash: content }),
-    ...(encryptionKey === undefined ? {} : { security: { ...args.chip.security, encryptionKey } }),
+    ...(Object.keys(keys).length === 0 ? {} : { security: { ...args.chip.security, ...keys } }),
   });
   const socket = new VirtualSocket({ name: chip.mac });
   const services: Service[] = [];

@@ -1,5 +1,6 @@
 import { type DeviceEnd, plugMemoryPort } from '../../link/index.ts';
 import { type Clock, realClock } from '../clock.ts';
+import type { Cable } from '../serve/cable.ts';
 import type { BusFault } from './faults.ts';
 import { type BusStats, Medium, type Station } from './medium.ts';
 import type { VirtualReader } from './reader.ts';
@@ -26,6 +27,8 @@ export class ReaderBus {
   readonly #readers = new Set<VirtualReader>();
   readonly #ends = new Map<DeviceEnd, HostStation>();
   readonly #plugs = new Map<string, () => void>();
+  readonly #watchers = new Set<() => void>();
+  #closed = false;
 
   /** @throws PORT_BUSY when the name is taken. */
   constructor(options: ReaderBusOptions) {
@@ -94,6 +97,47 @@ export class ReaderBus {
     return out;
   }
 
+  /** Takes a port out, the first one unless another is named: who holds it loses it. */
+  pull(name = this.name): void {
+    this.#plugs.get(name)?.();
+  }
+
+  /** Whether a port of that name is plugged in. */
+  isPlugged(name = this.name): boolean {
+    return this.#plugs.has(name);
+  }
+
+  /** One more way to the wires, for a server that hands it on to one host at a time. */
+  cable(): Cable {
+    const held = new Set<DeviceEnd>();
+    const hasPort = (): boolean => !this.#closed;
+    return {
+      get isHeld() {
+        return held.size > 0;
+      },
+      get hasPort() {
+        return hasPort();
+      },
+      attach: (end) => {
+        if (this.#closed) {
+          end.unplug();
+          return;
+        }
+        held.add(end);
+        end.onClose(() => {
+          held.delete(end);
+          this.#changed();
+        });
+        this.attach(end);
+        this.#changed();
+      },
+      onChange: (listener) => {
+        this.#watchers.add(listener);
+        return () => this.#watchers.delete(listener);
+      },
+    };
+  }
+
   /** Gives a host the wires. */
   attach(end: DeviceEnd): void {
     const station = new HostStation(end);
@@ -110,9 +154,15 @@ export class ReaderBus {
 
   /** Takes readers and ports off the bench. */
   close(): void {
+    this.#closed = true;
     for (const unplug of [...this.#plugs.values()]) unplug();
     for (const end of [...this.#ends.keys()]) end.unplug();
     for (const reader of this.readers) this.remove(reader);
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const watcher of [...this.#watchers]) watcher();
   }
 }
 

@@ -1,7 +1,5 @@
-import { createServer, type Socket } from 'node:net';
-import { fail } from '../errors.ts';
 import type { ListenOptions, Service } from '../serve/listen.ts';
-import { RemoteEnd } from '../serve/remote-end.ts';
+import { serveTcp } from '../serve/tcp.ts';
 import type { ReaderBus } from './bus.ts';
 
 /**
@@ -10,50 +8,6 @@ import type { ReaderBus } from './bus.ts';
  *
  * @throws LISTEN_FAILED
  */
-export async function serveReaders(bus: ReaderBus, options: ListenOptions): Promise<Service> {
-  const host = options.host ?? '127.0.0.1';
-  const open = new Map<Socket, RemoteEnd>();
-  const server = createServer((connection) => {
-    connection.on('error', () => connection.destroy());
-    if (open.size > 0) {
-      connection.destroy();
-      return;
-    }
-    connection.setNoDelay(true);
-    const end = new RemoteEnd({
-      send: (bytes) => connection.write(bytes),
-      hangUp: () => connection.destroy(),
-      baudRate: null,
-    });
-    open.set(connection, end);
-    connection.on('data', (chunk) => end.received(chunk));
-    connection.on('close', () => {
-      open.delete(connection);
-      end.ended();
-    });
-    bus.attach(end);
-  });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(
-        fail('LISTEN_FAILED', `${host}:${options.port} cannot be listened on: ${cause.message}.`, {
-          hint: 'Use another port, or 0 for any free one.',
-          detail: { field: 'port', value: options.port, host },
-          cause,
-        }),
-      );
-    });
-    server.listen({ host, port: options.port }, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : options.port);
-    });
-  });
-  return {
-    address: `tcp://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const connection of open.keys()) connection.destroy();
-      }),
-  };
+export function serveReaders(bus: ReaderBus, options: ListenOptions): Promise<Service> {
+  return serveTcp(bus.cable(), options);
 }

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { fail } from '../errors.ts';
-import type { VirtualSocket } from '../socket.ts';
+import type { Cable } from './cable.ts';
 
 /** Where to listen. */
 export interface ListenOptions {
@@ -25,7 +25,7 @@ export interface Service {
  * @throws LISTEN_FAILED
  */
 export async function listen(
-  socket: VirtualSocket,
+  cable: Cable,
   scheme: 'tcp' | 'rfc2217',
   options: ListenOptions,
   accept: (connection: Socket) => void,
@@ -34,7 +34,7 @@ export async function listen(
   const open = new Set<Socket>();
   const server = createServer((connection) => {
     connection.on('error', () => connection.destroy());
-    if (socket.isHeld || !socket.hasPort) {
+    if (cable.isHeld || !cable.hasPort) {
       connection.destroy();
       return;
     }

@@ -3,7 +3,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fail } from '../errors.ts';
-import type { VirtualSocket } from '../socket.ts';
+import type { Cable } from './cable.ts';
 import type { Service } from './listen.ts';
 import { RemoteEnd } from './remote-end.ts';
 
@@ -56,7 +56,7 @@ while True:
  *
  * @throws PTY_HELPER_MISSING, PTY_FAILED
  */
-export async function servePty(socket: VirtualSocket, options: PtyOptions = {}): Promise<Service> {
+export async function servePty(cable: Cable, options: PtyOptions = {}): Promise<Service> {
   const folder = options.path === undefined ? await mkdtemp(join(tmpdir(), 'keyway-pty-')) : undefined;
   const link = options.path ?? join(folder as string, 'tty');
   const helpers = options.helpers ?? ['python3', 'socat'];
@@ -84,14 +84,14 @@ export async function servePty(socket: VirtualSocket, options: PtyOptions = {}):
       if (terminal === to) terminal = undefined;
       end.ended();
     });
-    socket.attach(end);
+    cable.attach(end);
   };
   const close = async (which: Terminal): Promise<void> => {
     if (terminal === which) terminal = undefined;
     await which.close();
   };
   const follow = (): void => {
-    if (closed || !socket.hasPort || socket.isHeld || terminal !== undefined) return;
+    if (closed || !cable.hasPort || cable.isHeld || terminal !== undefined) return;
     work = work
       .then(async () => {
         if (closed || terminal !== undefined) return;
@@ -108,7 +108,7 @@ export async function servePty(socket: VirtualSocket, options: PtyOptions = {}):
     await tidy();
     throw error;
   }
-  const stop = socket.onChange(follow);
+  const stop = cable.onChange(follow);
   return {
     address,
     close: async () => {

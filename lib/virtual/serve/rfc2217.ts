@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { type ControlLines, rfc2217 } from '../../link/index.ts';
-import type { VirtualSocket } from '../socket.ts';
+import type { Cable } from './cable.ts';
 import { type ListenOptions, listen, type Service } from './listen.ts';
 import { RemoteEnd } from './remote-end.ts';
 import { LineShaper } from './shaper.ts';
@@ -23,11 +23,11 @@ const MODEM_STATE = 0x30;
  *
  * @throws LISTEN_FAILED
  */
-export function serveRfc2217(socket: VirtualSocket, options: ListenOptions): Promise<Service> {
-  return listen(socket, 'rfc2217', options, (connection) => {
+export function serveRfc2217(cable: Cable, options: ListenOptions): Promise<Service> {
+  return listen(cable, 'rfc2217', options, (connection) => {
     const session = new Session(connection);
     connection.on('close', () => session.end.ended());
-    socket.attach(session.end);
+    cable.attach(session.end);
   });
 }
 

@@ -8,8 +8,10 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import fc from 'fast-check';
 import { appendRecord, type FlatRecord, unguard } from '../../../lib/record/index.ts';
 import { folder, readCsv } from './support.ts';
@@ -192,6 +194,56 @@ describe('records in a file', () => {
     chmodSync(files.path('mode.csv'), 0o640);
     await appendRecord(files.path('mode.csv'), { a: 2 });
     assert.equal(statSync(files.path('mode.csv')).mode & 0o777, 0o640);
+  });
+
+  describe('on a disk', () => {
+    type Call = (...args: never[]) => Promise<unknown>;
+    /** What all open files of this process have in common, and how it was. */
+    let handles: Record<'datasync' | 'write', Call>;
+    let before: typeof handles;
+    beforeEach(async () => {
+      const file = await open(files.path('any'), 'w');
+      await file.close();
+      handles = Object.getPrototypeOf(file) as typeof handles;
+      before = { datasync: handles.datasync, write: handles.write };
+    });
+    afterEach(() => Object.assign(handles, before));
+
+    it('have left for it when they are said to be written', async () => {
+      const order: string[] = [];
+      for (const name of ['write', 'datasync'] as const) {
+        handles[name] = async function (this: unknown, ...args: never[]) {
+          const result = await before[name].apply(this, args);
+          order.push(name);
+          return result;
+        };
+      }
+      await appendRecord(files.path('u.csv'), { mac: 'a' });
+      await appendRecord(files.path('u.csv'), { mac: 'b' });
+      assert.deepEqual(order, ['write', 'datasync', 'write', 'datasync']);
+    });
+
+    it('that is full: nothing of the row is left, and the next one is whole', async () => {
+      const path = files.path('u.csv');
+      await appendRecord(path, { mac: 'a' });
+      handles.datasync = async () => {
+        throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+      };
+      await assert.rejects(appendRecord(path, { mac: 'b' }), { code: 'RECORD_FILE' });
+      assert.equal(content('u.csv'), 'mac\r\na\r\n');
+      Object.assign(handles, before);
+      await appendRecord(path, { mac: 'c' });
+      assert.equal(content('u.csv'), 'mac\r\na\r\nc\r\n');
+    });
+  });
+
+  it('go on in a file that somebody else changed without a change of its length', async () => {
+    const path = files.path('u.csv');
+    await appendRecord(path, { a: 1, b: 2 });
+    writeFileSync(path, 'b,a\r\n2,1\r\n');
+    utimesSync(path, 1, 1);
+    await appendRecord(path, { a: 3, b: 4 });
+    assert.equal(content('u.csv'), 'b,a\r\n2,1\r\n4,3\r\n');
   });
 
   it('are not written once their job was cancelled', async () => {

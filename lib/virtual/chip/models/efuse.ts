@@ -8,6 +8,7 @@ export function consecutive(address: number, values: readonly number[]): [number
 /** Purposes of the six key blocks (ESP32-S3, ESP32-C3). */
 const XTS_AES_256 = [2, 3] as const;
 const XTS_AES_128 = [4] as const;
+const HMAC_UP = 8;
 const SECURE_BOOT_DIGEST0 = 9;
 
 /** Whether a flash encryption key is burnt. */
@@ -21,6 +22,7 @@ export function keyPurposes(security: SecurityOptions): number[] {
   if (hasEncryptionKey(security)) {
     purposes.push(...(security.encryptionKey?.length === 64 ? XTS_AES_256 : XTS_AES_128));
   }
+  if (security.hmacKey !== undefined) purposes.push(HMAC_UP);
   const digests = security.secureBoot === false ? 0 : (security.signingDigests?.length ?? 1);
   for (let i = 0; i < digests; i++) purposes.push(SECURE_BOOT_DIGEST0 + i);
   return [...purposes, 0, 0, 0, 0, 0, 0].slice(0, 6);

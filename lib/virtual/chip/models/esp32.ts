@@ -62,6 +62,7 @@ export const esp32: ChipModel = {
   secureBootV2From: 3,
   hasSecureDownload: false,
   flashCryptMax: 127,
+  hasHmac: false,
   encryptionKeyBytes: [32],
   words,
   romCrystal: (crystal) => (calibration(crystal) * 15625 * CK8M) / 40 / 1e6,

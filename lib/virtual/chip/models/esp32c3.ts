@@ -51,6 +51,7 @@ export const esp32c3: ChipModel = {
   secureBootV2From: 0,
   hasSecureDownload: true,
   flashCryptMax: 7,
+  hasHmac: true,
   encryptionKeyBytes: [32],
   words,
   romCrystal: (crystal) => crystal,

@@ -55,6 +55,7 @@ export const esp32s3: ChipModel = {
   secureBootV2From: 0,
   hasSecureDownload: true,
   flashCryptMax: 7,
+  hasHmac: true,
   encryptionKeyBytes: [32, 64],
   words,
   romCrystal: (crystal) => crystal,

@@ -97,6 +97,8 @@ export interface ChipModel {
   readonly hasSecureDownload: boolean;
   /** Largest value of the flash encryption counter. */
   readonly flashCryptMax: number;
+  /** Whether it has an HMAC engine with keys in efuses. */
+  readonly hasHmac: boolean;
   /** Lengths of a flash encryption key. */
   readonly encryptionKeyBytes: readonly number[];
   readonly stubs: readonly KnownStub[];

@@ -39,6 +39,17 @@ describe('building NVS', () => {
     );
   });
 
+  it('leaves a page with one entry free rather than fill it with a string, as the generator does', async () => {
+    const used = async (free: number) => {
+      // The namespace and so many numbers before it; the string takes three entries.
+      const numbers = Array.from({ length: 126 - 1 - 3 - free }, (_, i) => entry({ key: `k${i}` }));
+      const image = await build([...numbers, entry({ key: 'text', encoding: 'string', value: 'x'.repeat(40) })]);
+      return (await parseNvs(image, { platform })).pages.slice(0, 2).map((page) => page.used);
+    };
+    assert.deepEqual(await used(1), [125, 0]);
+    assert.deepEqual(await used(0), [123, 3]);
+  });
+
   it('takes values in every form that means the same', async () => {
     const forms = [
       [

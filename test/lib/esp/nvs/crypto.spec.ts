@@ -3,6 +3,7 @@ import { createCipheriv, createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { nodePlatform } from '../../../../lib/esp/node.ts';
 import {
+  buildNvs,
   decodeNvsKeys,
   encodeNvsKeys,
   makeNvsKeys,
@@ -23,6 +24,28 @@ for (const [name, platform] of [
   ['web', webPlatform],
 ] as [string, Platform][]) {
   describe(`ciphers of the ${name} platform`, () => {
+    it('number an entry by its offset in the partition, on every page', async () => {
+      const keys = testKeys();
+      const entries = [{ namespace: 'a', key: 'b', encoding: 'blob' as const, value: new Uint8Array(9000).fill(7) }];
+      const [plain, coded] = [
+        await buildNvs(entries, { size: 0x5000, platform }),
+        await buildNvs(entries, { size: 0x5000, platform, keys }),
+      ];
+      const key = Buffer.concat([keys.encryption, keys.tweak]);
+      for (const at of [64, 4096 + 64, 8192 + 96]) {
+        const number = Buffer.alloc(16);
+        number.writeUInt32LE(at);
+        const cipher = createCipheriv('aes-256-xts', key, number);
+        const expected = Buffer.concat([cipher.update(plain.subarray(at, at + 32)), cipher.final()]);
+        assert.deepEqual(Buffer.from(coded.subarray(at, at + 32)), expected);
+      }
+      assert.deepEqual(
+        coded.subarray(4096, 4096 + 64),
+        plain.subarray(4096, 4096 + 64),
+        'what describes a page is plain',
+      );
+    });
+
     it('XTS-AES-256 is that of the standard (IEEE 1619, vector 10)', () => {
       const key = hex(
         '2718281828459045235360287471352662497757247093699959574966967627' +

@@ -77,6 +77,21 @@ describe('preparing an NVS recipe', () => {
     });
   });
 
+  it('says whether a fresh partition is what the chip holds already', async () => {
+    const built = await prepare({ items: [secret] }).build(none);
+    assert.equal(built.changed, true);
+    const [same, other] = [built.bytes.slice(), built.bytes.slice()];
+    other[100] = (other[100] ?? 0) ^ 1;
+    for (const [onChip, changed] of [
+      [same, false],
+      [other, true],
+    ] as const) {
+      const again = await prepare({ items: [secret] }).build({ onChip, keysOnChip: null });
+      assert.equal(again.changed, changed);
+      assert.deepEqual(again.bytes, built.bytes);
+    }
+  });
+
   it('merges into what is on the chip', async () => {
     const onChip = await buildNvs([entries[0], { ...entries[1], value: 'old' }], { size, platform });
     const prepared = prepare({ mode: 'merge', items: [secret] });
@@ -125,6 +140,40 @@ describe('preparing an NVS recipe', () => {
     other.wipe();
     await assert.rejects(other.build(none), { code: 'BAD_NVS_RECIPE' });
   });
+
+  for (const encrypted of [true, false]) {
+    it(`leaves nothing behind of what it was merged with${encrypted ? ', decrypted' : ''}`, async () => {
+      const keys = testKeys();
+      const there = ['string', 'blob'].map((encoding) => ({
+        namespace: 'wifi',
+        key: encoding,
+        encoding: encoding as 'string' | 'blob',
+        value: 'canary-there',
+      }));
+      const onChip = await buildNvs(there, { size, platform, ...(encrypted ? { keys } : {}) });
+      const copies = new Set<ArrayBufferLike>();
+      const watched = {
+        ...platform,
+        aesXts: (...[key, tweak, data, way]: Parameters<typeof platform.aesXts>) => {
+          copies.add(data.buffer);
+          return platform.aesXts(key, tweak, data, way);
+        },
+      };
+      const recipe: NvsRecipe = {
+        mode: 'merge',
+        items: [{ ...plain, namespace: 'new' }],
+        encryption: encrypted ? { scheme: 'nvs_keys', handle: 'h:nvs' } : { scheme: 'none' },
+      };
+      const secrets = (handle: string): Uint8Array => vault().get(handle) ?? assert.fail(handle);
+      const prepared = prepareNvs(recipe, { size, secrets, platform: watched });
+      const { bytes } = await prepared.build({ onChip, keysOnChip: null });
+      const { entries } = await parseNvs(bytes, { platform, ...(encrypted ? { keys } : {}) });
+      assert.equal(entries.length, 3);
+      prepared.wipe();
+      assert.equal(copies.size > 0, encrypted);
+      for (const buffer of [bytes.buffer, ...copies]) assert.ok(!Buffer.from(buffer).includes('canary-there'));
+    });
+  }
 });
 
 describe('preparing an encrypted NVS recipe', () => {

@@ -77,6 +77,7 @@ const bad: Record<string, [string, FlashPlan, field?: string]> = {
     withPlan({ keeps: [{ name: 'k', offset: 0, size: 0x1000 }] }),
     'keeps[0]',
   ],
+  'rewriting that is no switch': ['BAD_PLAN', withPlan({ rewrite: 'yes' }), 'rewrite'],
   'encryption of another kind': ['BAD_PLAN', withPlan({ encryption: 'maybe' }), 'encryption'],
   'an encrypted erase': [
     'BAD_PLAN',
@@ -99,7 +100,17 @@ const bad: Record<string, [string, FlashPlan, field?: string]> = {
   'an item that is none': ['BAD_PLAN', withNvs({ items: [7] }), 'steps[0].nvs.items[0]'],
   'a key that is a number': ['BAD_PLAN', item({ key: 7 }), 'steps[0].nvs.items[0].key'],
   'a namespace that is missing': ['BAD_PLAN', item({ namespace: undefined }), 'steps[0].nvs.items[0].namespace'],
-  'an encoding that is none': ['BAD_PLAN', item({ encoding: 'float' }), 'steps[0].nvs.items[0].encoding'],
+  'an encoding that is a number': ['BAD_PLAN', item({ encoding: 8 }), 'steps[0].nvs.items[0].encoding'],
+  'an encoding that is none': ['BAD_NVS_ENCODING', item({ encoding: 'float' }), 'encoding'],
+  'a key that is too long': ['BAD_NVS_KEY', item({ key: 'sixteen-bytes-16' }), 'key'],
+  'a value out of range': ['BAD_NVS_VALUE', item({ value: 256 }), 'value'],
+  'a key twice': [
+    'NVS_DUPLICATE_KEY',
+    withNvs({
+      items: [1, 2].map((value) => ({ namespace: 'a', key: 'b', encoding: 'u8', value })),
+    }),
+    'key',
+  ],
   'a value and a handle': ['BAD_PLAN', item({ handle: 'h' }), 'steps[0].nvs.items[0]'],
   'neither value nor handle': ['PLAN_WITHOUT_BYTES', item({ value: undefined }), 'steps[0].nvs.items[0]'],
   'a value that is an object': [

@@ -83,6 +83,18 @@ const cases: Record<string, Case> = {
     facts: chip({}, { flash: { manufacturer: 1, device: 1, size: 2 << 20 } }),
     says: /0x200009.*2 MB/,
   },
+  'a table of more than the flash holds, though all that is written fits': {
+    code: 'BEYOND_FLASH',
+    set: imageSet([region(0x8000, tableBytes, 'table', 'partition-table')]),
+    facts: chip({}, { flash: { manufacturer: 1, device: 1, size: 2 << 20 } }),
+    says: /partition ota_0.*0x220000.*2 MB/,
+  },
+  'a bootloader built for more than the flash holds': {
+    code: 'BEYOND_FLASH',
+    set: bootSet(image({ kind: 'bootloader', flashSize: 16 << 20 })),
+    facts: chip({}, { flash: { manufacturer: 1, device: 1, size: 4 << 20 } }),
+    says: /built for 16 MB.*has 4 MB/,
+  },
   'a bootloader at the wrong place': {
     code: 'BOOTLOADER_OFFSET',
     set: imageSet([region(0x1000, bytes(9), 'boot', 'bootloader')]),
@@ -231,6 +243,8 @@ describe('guards against the chip', () => {
     const oldest = chip({}, { name: 'ESP8266', imageChipId: null, revision: null });
     const fine: [string, ImageSet, ChipFacts, string[]][] = [
       ['nothing burnt', wholeSet(), chip(), []],
+      ['a flash of the very size', wholeSet(), chip({}, { flash: { manufacturer: 1, device: 1, size: 4 << 20 } }), []],
+      ['a flash of unknown size', wholeSet(), chip({}, { flash: null }), []],
       ['secure boot and signed images', both, secure(), ['SIGNATURE_UNCHECKED']],
       ['secure boot and ECDSA', appSet(signV2(app, { version: 3 })), secure(), ['SIGNATURE_UNCHECKED']],
       ['secure boot v1 and a signed app', appSet(signV1(app)), v1, ['SIGNATURE_UNCHECKED']],
@@ -253,6 +267,13 @@ describe('guards against the chip', () => {
         assert.deepEqual(codes(checkPlanAgainstChip(plan, facts, virtualPort, [], table)), notes);
       });
     }
+
+    it('a table beyond a size that is only a guess: the chip cannot be asked', async () => {
+      const set = imageSet([region(0x8000, tableBytes, 'table', 'partition-table'), ...bootSet(bootloader).regions]);
+      const guess = chip({ secureDownload: true }, { flash: { manufacturer: 0, device: 0, size: 2 << 20 } });
+      const notes = checkPlanAgainstChip(await make(set), guess, virtualPort, ['SECURE_DOWNLOAD'], null);
+      assert.deepEqual(codes(notes), ['SECURE_DOWNLOAD', 'UNVERIFIED']);
+    });
 
     it('flash encryption and data while the table is still to be read', async () => {
       const plan = await make(data);

@@ -8,6 +8,7 @@ import {
   type PlanOptions,
   placePlan,
   planFlash,
+  planNeedsTable,
 } from '../../../../lib/esp/plan/index.ts';
 import type { ImageSet } from '../../../../lib/esp/types.ts';
 import { refused } from '../session/refused.ts';
@@ -99,6 +100,40 @@ describe('what a plan keeps', () => {
     assert.deepEqual(checkPlanAgainstTable(await plan(set, { keep: ['ota_0'] }), table), []);
     assert.deepEqual(checkPlanAgainstTable(made, null), []);
   });
+
+  it('must not be cut short by a new table', async () => {
+    const shorter = parsePartitionCsv(TABLE_CSV.replace('0x9000,   0x6000', '0x9000,   0x5000'));
+    const set = imageSet([region(0x8000, encodePartitionTable(shorter), 't', 'partition-table')]);
+    const made = await plan(set, { keep: ['nvs'] });
+    const error = await refused(
+      'KEEPS_TOUCHED',
+      later(() => checkPlanAgainstTable(made, table)),
+    );
+    assert.match(error.message, /"nvs".*0x9000 to 0xf000.*0x9000 to 0xe000/);
+  });
+
+  for (const [what, rows, met] of [
+    ['moved', 'nvs, data, nvs, 0x10000, 0x6000', /merges into "nvs".*0x9000 to 0xf000.*0x10000 to 0x16000/],
+    ['cut short', 'nvs, data, nvs, 0x9000, 0x5000', /merges into "nvs".*0x9000 to 0xe000/],
+    ['made larger', 'nvs, data, nvs, 0x9000, 0x7000', null],
+    ['left alone', 'nvs, data, nvs, 0x9000, 0x6000', null],
+    ['called otherwise', 'nvs, data, nvs, 0x9000, 0x6000', null],
+  ] as const) {
+    it(`counts NVS that is merged, where a new table has it ${what}`, async () => {
+      const label = what === 'called otherwise' ? 'nvs2' : 'nvs';
+      const own = encodePartitionTable(parsePartitionCsv(`${rows.replace('nvs,', `${label},`)}\n`));
+      const set = imageSet([region(0x8000, own, 't', 'partition-table')]);
+      const recipe = { items: [], clears: ['old'], encryption: { scheme: 'none' } } as const;
+      const merged = await plan(set, { nvs: [{ partition: label, recipe: { ...recipe, mode: 'merge' } }] });
+      assert.equal(planNeedsTable(merged), true);
+      const check = later(() => checkPlanAgainstTable(merged, table));
+      if (met === null) assert.deepEqual(await check, []);
+      else assert.match((await refused('KEEPS_TOUCHED', check)).message, met);
+      const replaced = await plan(set, { nvs: [{ partition: label, recipe: { ...recipe, mode: 'replace' } }] });
+      assert.equal(planNeedsTable(replaced), false);
+      assert.deepEqual(checkPlanAgainstTable(replaced, table), []);
+    });
+  }
 
   it('is looked at again in a plan that comes back', async () => {
     const made = await plan(wholeSet(), {});

@@ -47,7 +47,7 @@ describe('NVS in a plan', () => {
     );
     assert.equal(made.bytes, 0x6000 + made.steps.reduce((sum, { data }) => sum + (data?.length ?? 0), 0));
     assert.equal(made.unplaced, undefined);
-    assert.equal(planNeedsTable(made), false);
+    assert.equal(planNeedsTable(made), true, 'what it is merged with must lie there on the chip, too');
     checkPlan(made);
   });
 
@@ -174,6 +174,21 @@ describe('NVS in a plan', () => {
       no('BAD_SIZE', imageSet([]), { nvs: [{ partition: 'nvs', recipe: recipe(), offset: 0x9000 }] }));
     it('a size without an offset', () =>
       no('BAD_OFFSET', imageSet([]), { nvs: [{ partition: 'nvs', recipe: recipe(), size: 0x3000 }] }));
+    for (const [code, change] of [
+      ['BAD_NVS_ENCODING', { encoding: 'float' }],
+      ['BAD_NVS_KEY', { key: 'sixteen-bytes-16' }],
+      ['BAD_NVS_NAMESPACE', { namespace: '' }],
+      ['BAD_NVS_VALUE', { value: 256 }],
+      ['NVS_STRING_TOO_LONG', { encoding: 'string', value: 'x'.repeat(4000) }],
+      ['NVS_BLOB_TOO_LARGE', { encoding: 'blob', value: bytes(508_001) }],
+    ] as const) {
+      it(`an entry that NVS cannot hold: ${code}`, async () => {
+        const item = { namespace: 'a', key: 'b', encoding: 'u8', value: 1, ...change } as NvsRecipe['items'][number];
+        const nvs = [{ partition: 'nvs', recipe: recipe({ items: [item] }) }];
+        assert.ok((await no(code, imageSet([]), { nvs })).detail?.field);
+        await no(code, withoutNvs(), { nvs });
+      });
+    }
     it('a partition without a label', () =>
       no('BAD_PLAN', imageSet([]), { nvs: [{ partition: '', recipe: recipe() }] }));
     it('more than the flash holds', () =>

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { Channel } from '../../../../lib/esp/session/channel.ts';
+import { EsptoolSession } from '../../../../lib/esp/session/esptool.ts';
 import { connectChip } from '../../../../lib/esp/session/index.ts';
 import { chipOnCable, clearBench, connecting } from './bench.ts';
 
@@ -15,6 +17,35 @@ describe('facts of a chip', () => {
       const second = await connectChip(link, { ...connecting, resetBefore: 'none' });
       assert.equal(second.stubRunning, true);
       assert.equal(second.facts.crystalMHz, crystal);
+      await second.close();
+    });
+  }
+
+  it('families that tell their crystal from the rate of the line are told that rate', async () => {
+    const { link } = chipOnCable();
+    await (await connectChip(link, connecting)).close();
+    const channel = new Channel(link);
+    try {
+      const esptool = new EsptoolSession(channel);
+      await esptool.detect(false);
+      assert.equal(await esptool.ask(undefined, async ({ transport }) => transport.baudrate), 115_200);
+    } finally {
+      channel.close();
+    }
+  });
+
+  for (const size of [0, 2, 4, 8, 16]) {
+    it(`ESP32-S3: ${size} MB of PSRAM in the package, whether the ROM answers or a stub`, async () => {
+      const { link } = chipOnCable({ model: 'esp32s3', psram: size << 20 });
+      const first = await connectChip(link, connecting);
+      await first.startStub();
+      await first.close();
+      const second = await connectChip(link, { ...connecting, resetBefore: 'none' });
+      for (const { facts } of [first, second]) {
+        const psram = facts.features.filter((feature) => feature.includes('PSRAM'));
+        assert.deepEqual(psram, size === 0 ? [] : [`Embedded PSRAM ${size}MB (AP_3v3)`]);
+        assert.ok(facts.features.includes('Wi-Fi'));
+      }
       await second.close();
     });
   }

@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import { checkAddress, checkBaudRate, isForbiddenKey } from '../../osdp/index.ts';
+import { fail } from '../errors.ts';
+import { type Nature, parseNature } from './personalities.ts';
+import { VirtualReader, type VirtualReaderOptions } from './reader.ts';
+
+/** Readers that are made together. */
+export interface CrewOptions extends Pick<VirtualReaderOptions, 'baudRate' | 'replyMs' | 'switchMs'> {
+  /** 1 … 126. Default: as many as there are addresses, else 1. */
+  readonly count?: number;
+  /** One a reader; default 0, 1, 2 … Two readers may have the same: they collide. */
+  readonly addresses?: readonly number[];
+  /** One a reader, see `parseNature`; the last one holds for all that follow. Default normal. */
+  readonly natures?: readonly string[];
+  /** The key of those that are keyed, 16 bytes; without it each has a random one that nobody knows. */
+  readonly key?: Uint8Array;
+}
+
+/** @throws BAD_READER_OPTION, BAD_OSDP_ADDRESS, BAD_OSDP_BAUD */
+export function makeReaders(options: CrewOptions): VirtualReader[] {
+  const { addresses, natures = [], key, ...same } = options;
+  const count = options.count ?? addresses?.length ?? 1;
+  if (!Number.isInteger(count) || count < 1 || count > 126) {
+    throw bad('count', count, 'From 1 to 126 readers fit on a bus.');
+  }
+  if (addresses !== undefined && addresses.length !== count) {
+    throw bad('addresses', addresses.length, `Give ${count} addresses, one a reader, or none.`);
+  }
+  if (key !== undefined && key.length !== 16) throw bad('key', `${key.length} bytes`, 'A key has 16 bytes.');
+  if (options.baudRate !== undefined) checkBaudRate(options.baudRate);
+  const known = natures.map(parseNature);
+  const normal = parseNature('normal');
+  return Array.from({ length: count }, (_, i) => {
+    const address = addresses?.[i] ?? i;
+    checkAddress(address, 'addresses');
+    const { personality, keyed }: Nature = known[i] ?? known.at(-1) ?? normal;
+    return new VirtualReader({ ...same, address, personality, key: keyed ? (key ?? ownKey()) : null });
+  });
+}
+
+/** One that a panel may use. */
+function ownKey(): Uint8Array {
+  for (;;) {
+    const key = randomBytes(16);
+    if (!isForbiddenKey(key)) return key;
+  }
+}
+
+function bad(field: string, value: string | number, hint: string): Error {
+  return fail('BAD_READER_OPTION', `${field} of the virtual readers cannot be ${value}.`, {
+    hint,
+    detail: { field, value },
+  });
+}
