@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { AuthorityStore } from '../../../lib/pki/store.ts';
 import type { Registry } from '../../../lib/registry/index.ts';
 import { certificate, code, type FakeClock, hash, heard, MAC, NAMESPACE, serialOf, T0 } from './support.ts';
@@ -433,6 +434,20 @@ export function registrySuite(name: string, open: () => Promise<Given>): void {
         ],
       );
       assert.equal(events[1]?.device?.reason, 'bench 1');
+    });
+
+    it('goes on telling when one who listens fails', async () => {
+      const warned = once(process, 'warning');
+      registry.subscribe(() => {
+        throw new Error('a listener of the test fails');
+      });
+      const events = heard(registry);
+      await device();
+      assert.deepEqual(
+        events.map(({ topic }) => topic),
+        ['device.added'],
+      );
+      assert.match(String((await warned)[0]), /a listener of the test fails/);
     });
 
     it('writes every change to an audit log whose chain holds', async () => {

@@ -1,0 +1,160 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { fail } from '../errors.ts';
+import { sqlite } from '../sql/dialect.ts';
+import { APPLICATION, BOOTSTRAP, MIGRATIONS, SCHEMA_VERSION } from '../sql/schema.ts';
+import { SQL } from '../sql/statements.ts';
+import { ConstraintBroken, type Row, type SqlValue, type Work } from '../work.ts';
+import { isConstraint } from './errors.ts';
+
+/** How long another program may hold a lock in the file. */
+const BUSY_MS = 1000;
+
+/** One connection to a SQLite file, with the registry's schema in it. */
+export class Database {
+  readonly path: string;
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(path: string, options: { journal: 'wal' | 'delete'; maxBytes?: number | undefined }) {
+    this.path = path;
+    this.#db = new DatabaseSync(path);
+    try {
+      this.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+      this.#checkApplication();
+      this.exec(`PRAGMA journal_mode = ${options.journal}`);
+      this.exec('PRAGMA synchronous = FULL');
+      this.exec('PRAGMA fullfsync = ON');
+      this.exec('PRAGMA checkpoint_fullfsync = ON');
+      this.exec('PRAGMA foreign_keys = ON');
+      this.exec('PRAGMA trusted_schema = OFF');
+      this.exec('PRAGMA cell_size_check = ON');
+      this.exec('PRAGMA secure_delete = ON');
+      this.exec('PRAGMA cache_size = -196608');
+      this.exec('PRAGMA journal_size_limit = 67108864');
+      this.exec('PRAGMA wal_autocheckpoint = 8000');
+      if (options.maxBytes !== undefined) this.limit(options.maxBytes);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  exec(sql: string): void {
+    this.#db.exec(sql);
+  }
+
+  rows(sql: string, values: readonly SqlValue[] = []): readonly Row[] {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sqlite.statement(sql));
+      // Lists vary in their conditions: there are many, but not without end.
+      if (this.#statements.size >= 500) this.#statements.clear();
+      this.#statements.set(sql, statement);
+    }
+    return statement.all(...values) as Row[];
+  }
+
+  /** Runs an operation; its transaction is the caller's matter. */
+  run<T>(work: Work<T>): T {
+    let next = work.next();
+    while (!next.done) {
+      const { sql, values, guarded } = next.value;
+      let rows: readonly Row[];
+      try {
+        rows = this.rows(sql, values);
+      } catch (error) {
+        next = work.throw(guarded && isConstraint(error) ? new ConstraintBroken('', { cause: error }) : error);
+        continue;
+      }
+      next = work.next(rows);
+    }
+    return next.value;
+  }
+
+  /** Runs in a transaction of its own. */
+  transaction<T>(run: () => T): T {
+    this.exec('BEGIN IMMEDIATE');
+    try {
+      const value = run();
+      this.exec('COMMIT');
+      return value;
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+  }
+
+  rollback(): void {
+    try {
+      this.exec('ROLLBACK');
+    } catch {
+      // SQLite has done so by itself after some errors.
+    }
+  }
+
+  /** At most so many bytes in the file. */
+  limit(maxBytes: number): void {
+    const size = Number(this.rows('PRAGMA page_size')[0]?.page_size ?? 4096);
+    this.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(maxBytes / size))}`);
+  }
+
+  /** Whether there is a registry in the file. */
+  get hasSchema(): boolean {
+    return this.#version() > 0;
+  }
+
+  /** Brings the schema up to what this version knows. @returns whether the registry is new. */
+  migrate(now: number): boolean {
+    const found = this.#version();
+    if (found > SCHEMA_VERSION) {
+      throw fail(
+        'REGISTRY_TOO_NEW',
+        `The registry ${this.path} has schema ${found}; this version knows ${SCHEMA_VERSION}.`,
+        {
+          hint: 'Install the version of this package that wrote it, or a newer one.',
+          detail: { field: 'path', value: this.path, found, known: SCHEMA_VERSION },
+        },
+      );
+    }
+    if (found === SCHEMA_VERSION) return false;
+    this.transaction(() => {
+      this.exec(sqlite.schema(BOOTSTRAP));
+      for (const { number, name, statements } of MIGRATIONS) {
+        if (number <= found) continue;
+        for (const sql of statements) this.exec(sqlite.schema(sql));
+        this.rows(SQL.apply, [number, name, now]);
+      }
+      this.rows(SQL.putMeta, ['application', APPLICATION]);
+    });
+    return found === 0;
+  }
+
+  /** Everything into the one file, nothing beside it. Fails while somebody else reads. */
+  settle(): void {
+    this.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    const mode = this.rows('PRAGMA journal_mode = DELETE')[0]?.journal_mode;
+    if (mode !== 'delete') throw fail('REGISTRY_BUSY', `The registry ${this.path} is being read by somebody else.`);
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  /** Refuses a file that is somebody else's before anything is written to it. */
+  #checkApplication(): void {
+    const tables = this.rows("SELECT name FROM sqlite_master WHERE type = 'table'").map((row) => row.name);
+    if (tables.length === 0) return;
+    const application = tables.includes('meta') ? this.rows(SQL.meta, ['application'])[0]?.value : undefined;
+    if (application === APPLICATION) return;
+    throw fail('REGISTRY_DAMAGED', `The file ${this.path} is a database, but no registry.`, {
+      hint: 'Name another file.',
+      detail: { field: 'path', value: this.path },
+    });
+  }
+
+  #version(): number {
+    const tables = this.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'migrations'");
+    return tables.length === 0 ? 0 : Number(this.rows(SQL.applied)[0]?.number ?? 0);
+  }
+}
