@@ -4,7 +4,7 @@ import { sqlite } from '../sql/dialect.ts';
 import { APPLICATION, BOOTSTRAP, MIGRATIONS, SCHEMA_VERSION } from '../sql/schema.ts';
 import { SQL } from '../sql/statements.ts';
 import { ConstraintBroken, type Row, type SqlValue, type Work } from '../work.ts';
-import { isConstraint } from './errors.ts';
+import { isConstraint } from './outcome.ts';
 
 /** How long another program may hold a lock in the file. */
 const BUSY_MS = 1000;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { checkSqlite } from '../../../lib/registry/sqlite/engine.ts';
-import { registryError } from '../../../lib/registry/sqlite/errors.ts';
+import { registryError } from '../../../lib/registry/sqlite/outcome.ts';
 import { code, failure, MAC, NAMESPACE, Place } from './support.ts';
 
 describe('the registry in trouble', () => {
