@@ -36,6 +36,8 @@ export function typed(field: string, types: (string | TypedInputType)[], placeho
 export function layOut(optionsHeading: string): void {
   $('.keyway-hint').css({
     margin: '-8px 0 12px 105px',
+    // A long sentence would widen the dialog.
+    'max-width': '440px',
     color: 'var(--red-ui-secondary-text-color)',
     'font-size': '90%',
   });

@@ -15,7 +15,7 @@ export interface NvsTableWords {
   encodings: { value: string; label: string }[];
 }
 
-const TYPES = ['str', 'msg', 'flow', 'global', 'env', 'jsonata', 'bin'];
+const TYPES = ['str', 'num', 'bool', 'msg', 'flow', 'global', 'env', 'jsonata', 'bin'];
 
 /** A table of NVS entries: where each lies, what it is kept as, and its value as a typed input. */
 export function nvsTable(list: JQuery, rows: unknown, words: NvsTableWords): void {

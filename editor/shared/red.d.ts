@@ -19,6 +19,8 @@ interface EditorProperty {
 
 interface EditorNodeDefinition {
   category: string;
+  /** For a configuration node: false when it counts without a node that points at it. */
+  hasUsers?: boolean;
   defaults: Record<string, EditorProperty>;
   credentials?: Record<string, { type: 'text' | 'password' }>;
   color?: string;

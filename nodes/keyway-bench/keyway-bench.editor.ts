@@ -50,7 +50,12 @@ RED.nodes.registerType('keyway-bench', {
     showFor(action, [...actions, 'elsewhere'], () => chosenIn(action));
     typed('newMac', TEXT, this._('keyway-bench.placeholder.newMac'));
     typed('newModel', oneOf(choices(this, 'keyway-bench.model', [...newModels])));
-    typed('fault', oneOf(choices(this, 'keyway-bench.fault', [...faults])));
+    const fault = typed('fault', oneOf(choices(this, 'keyway-bench.fault', [...faults])));
+    showFor(fault, ['at', 'rate', 'either'], () => {
+      const chosen = chosenIn(fault);
+      if (chosen === 'elsewhere') return 'either';
+      return chosen === 'noise' ? 'rate' : 'at';
+    });
     typed('at', NUMBER);
     typed('aboveBaud', NUMBER);
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));

@@ -55,6 +55,8 @@ export interface FlashPlanConfig extends JobConfig {
   keep: string;
   keepType: string;
   encryption: (typeof encryptions)[number];
+  /** Whether regions that the chip holds already are left alone; else all is written, whatever the flash node does. */
+  skip: boolean;
   /** Family the plan is for; blank = what the set says. */
   chip: string;
   chipType: string;
@@ -99,6 +101,7 @@ export const defaults = {
   keep: '',
   keepType: 'str',
   encryption: 'refuse',
+  skip: true,
   chip: 'device.chip',
   chipType: 'msg',
   flashSize: 'device.flashSize',

@@ -41,6 +41,7 @@ RED.nodes.registerType('keyway-flash-plan', {
     keep: { value: '' },
     keepType: { value: 'str' },
     encryption: { value: 'refuse' },
+    skip: { value: true },
     chip: { value: 'device.chip' },
     chipType: { value: 'msg' },
     flashSize: { value: 'device.flashSize' },

@@ -32,6 +32,7 @@ export default function register(RED: Red): void {
           platform: nodePlatform,
           mode: config.mode,
           encryption: config.encryption,
+          rewrite: !config.skip,
           force,
           keep,
           nvs,

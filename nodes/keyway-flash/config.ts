@@ -68,7 +68,17 @@ export const defaults = {
   version: 2,
 } satisfies Partial<FlashConfig>;
 
-/** Version 1 knew no waiting: a flow that catches PORT_GONE goes on getting it. */
+/**
+ * Version 1 wrote everything at one rate, kept no images and did not wait: a flow that catches PORT_GONE, or that
+ * counts on every byte being written, goes on as it did.
+ */
 export const migrations: readonly Migration[] = [
-  (saved) => ({ ...saved, patience: saved.patience ?? '0', patienceType: saved.patienceType ?? 'num' }),
+  (saved) => ({
+    ...saved,
+    patience: saved.patience ?? '0',
+    patienceType: saved.patienceType ?? 'num',
+    skip: saved.skip ?? false,
+    cache: saved.cache ?? false,
+    stepDown: saved.stepDown ?? false,
+  }),
 ];

@@ -5,6 +5,8 @@ import { defaults } from './config.ts';
 
 RED.nodes.registerType('keyway-port-pool', {
   category: 'config',
+  // A message may name it: one that no node points at is not left over.
+  hasUsers: false,
   defaults: {
     name: { value: '' },
     addresses: { value: '' },

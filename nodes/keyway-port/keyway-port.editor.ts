@@ -7,6 +7,8 @@ import { defaults, kinds } from './config.ts';
 
 RED.nodes.registerType('keyway-port', {
   category: 'config',
+  // A message may name it: one that no node points at is not left over.
+  hasUsers: false,
   defaults: {
     name: { value: '' },
     kind: { value: 'address' },

@@ -15,6 +15,8 @@ import {
 
 RED.nodes.registerType('keyway-virtual-chip', {
   category: 'config',
+  // A message may name it: one that no node points at is not left over.
+  hasUsers: false,
   defaults: {
     name: { value: 'bench-1' },
     model: { value: 'esp32c3' },

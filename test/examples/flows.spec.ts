@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { filesBelow, readJson } from '../house/sources.ts';
+import { spellingOf } from '../support/canary.ts';
 import { type FlowNode, NodeRed } from '../support/node-red.ts';
 import { scenarios, secrets } from './scenarios.ts';
 
@@ -46,17 +47,25 @@ describe('the example flows, in a real Node-RED', function () {
     });
   }
 
-  it('showed no secret in any message, status, comms frame or log line', () => {
-    const seen = red.frames.join('\n') + red.log;
-    const forms = (text: string) => {
-      const bytes = Buffer.from(text);
-      return [text, bytes.toString('hex'), bytes.toString('base64'), [...bytes].join(','), [...bytes].join(', ')];
-    };
-    // The net holds: what was shown is found, also as the bytes of a Buffer.
-    assert.ok(seen.includes('keyway:handle:') && red.log.includes('Started flows'));
-    for (const secret of secrets) {
-      for (const form of forms(secret)) assert.ok(!seen.includes(form), `"${form}" was seen`);
+  it('showed no secret in any message, status, comms frame, log line, HTTP body or file', async () => {
+    const bodies = ['keyway/ports', 'settings', 'diagnostics', 'context/global'].map(async (path) => {
+      const answer = await fetch(`${red.address}/${path}`);
+      assert.ok(answer.ok, path);
+      return await answer.text();
+    });
+    const kept = filesIn(red.userDir);
+    const seen = [red.frames, red.log, await Promise.all(bodies), [...kept.values()]];
+    // The net holds: what was shown, recorded and remembered is found.
+    assert.notEqual(spellingOf('keyway:handle:', red.frames), undefined);
+    assert.notEqual(spellingOf('Started flows', red.log), undefined);
+    for (const folder of ['records', join('keyway', 'images')]) {
+      assert.ok(
+        [...kept.keys()].some((path) => path.startsWith(folder)),
+        `nothing is kept in ${folder}`,
+      );
     }
+    assert.notEqual(spellingOf('line-unit', [...kept.values()]), undefined);
+    for (const secret of secrets) assert.equal(spellingOf(secret, seen), undefined, secret);
   });
 });
 
@@ -69,4 +78,12 @@ function hasPtyHelper(): boolean {
       return false;
     }
   });
+}
+
+/** What was written below a folder, but for the flows: what is typed into an inject node stands there. */
+function filesIn(folder: string): Map<string, Buffer> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+  const wanted = paths.filter((path) => !/flows[^/]*\.json/.test(path) && !path.startsWith('node_modules'));
+  return new Map(wanted.map((path) => [path, readFileSync(join(folder, path))]));
 }

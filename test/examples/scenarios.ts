@@ -353,7 +353,7 @@ export const scenarios: Record<string, Scenario> = {
     const done = (rows: unknown) => (rows as Row[]).filter(({ state }) => state.startsWith('ok')).length;
     await red.shown('all rows', (rows) => done(rows) === 7, 60000);
     await red.shown('all rows', (rows) =>
-      (rows as Row[]).some(({ socket, state }) => socket === 'socket-8' && state === 'wait'),
+      (rows as Row[]).some(({ socket, state }) => socket === 'socket-8' && state === 'wait for board'),
     );
     await red.press('Plug by hand');
     const rows = (await red.shown('all rows', (all) => done(all) === 8, 60000)) as Row[];

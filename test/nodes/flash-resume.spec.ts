@@ -137,6 +137,32 @@ describe('keyway-flash and a cable that is pulled', () => {
     await bench.status('flash', (status) => status.fill === 'red' && status.text === 'CANCELLED');
   });
 
+  it('ends at its timeout while it waits, and when the flow is deployed again; the port is free then', async () => {
+    const bench = await Bench.load(line('resume-time', { timeout: '3' }));
+    await pulled(bench, 'resume-time');
+    const { error } = await bench.caught.next();
+    assert.equal(error.code, 'TIMEOUT');
+    assert.match(error.message, /\d of \d steps were done/);
+    await unload();
+    const again = await Bench.load(line('resume-deploy'));
+    await pulled(again, 'resume-deploy');
+    await stopFlow();
+    assert.equal(holderOf('virtual:resume-deploy'), undefined);
+  });
+
+  it('keeps its port meanwhile: the next job for it comes after it', async () => {
+    const bench = await Bench.load([
+      ...line('resume-next'),
+      { id: 'chip', type: 'keyway-chip', port: 'port-resume-next', wires: [['out'], []] },
+    ]);
+    await pulled(bench, 'resume-next');
+    bench.send('chip', {});
+    await bench.status('chip', (status) => status.text === 'waiting for port');
+    bench.send('hand', { do: 'plug' });
+    const topics = (await bench.out.many(2)).map((msg) => msg.topic);
+    assert.deepEqual(topics, ['flash/done', 'chip/detected']);
+  });
+
   it('goes on with a board that restarts, on the same port', async () => {
     const bench = await Bench.load(line('resume-reset'));
     chipOf('resume-reset').setFault({ kind: 'brownout', at: 30_000 });

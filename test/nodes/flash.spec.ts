@@ -84,6 +84,35 @@ describe('keyway-flash', () => {
     }
   });
 
+  it('leaves alone what is right already, unless the plan or the node says otherwise', async () => {
+    const bench = await Bench.load([
+      ...line('flash-skip', { version: 2 }),
+      { id: 'all', type: 'keyway-flash-plan', source: 'demo', skip: false, wires: [['flash']] },
+      {
+        id: 'never',
+        type: 'keyway-flash',
+        version: 2,
+        port: 'port-flash-skip',
+        skip: false,
+        wires: [['out'], ['progress']],
+      },
+    ]);
+    const outcomes = async (turn: number): Promise<string[]> => {
+      const msg = (await bench.out.many(turn))[turn - 1];
+      const writes: Msg[] = msg?.payload.steps.filter((step: Msg) => step.action === 'write');
+      return [...new Set(writes.map((step) => String(step.outcome)))];
+    };
+    bench.send('plan', {});
+    assert.deepEqual(await outcomes(1), ['written']);
+    bench.send('plan', {});
+    assert.deepEqual(await outcomes(2), ['skipped']);
+    bench.send('all', {});
+    assert.deepEqual(await outcomes(3), ['written']);
+    const [first] = bench.out.messages;
+    bench.send('never', { plan: first?.plan });
+    assert.deepEqual(await outcomes(4), ['written']);
+  });
+
   it('needs a plan with bytes', async () => {
     const bench = await Bench.load(line('flash-plan', {}, { dryRun: 'true' }));
     assert.equal(await bench.failure('flash', { payload: 1 }), 'NO_PLAN');
@@ -174,6 +203,7 @@ describe('keyway-flash', () => {
     const bench = await Bench.load(line('flash-timeout', { timeout: '2' }));
     chipOf('flash-timeout').setFault({ kind: 'stall', at: 30_000 });
     assert.equal(await bench.failure('plan', { payload: 1 }), 'TIMEOUT');
+    assert.match(bench.caught.messages[0]?.error.message, /within 2 s\. \d of \d steps were done/);
     await bench.status('flash', isRed('TIMEOUT'));
   });
 

@@ -2,18 +2,30 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { NodeDef } from 'node-red';
 import helper from 'node-red-node-test-helper';
+import authority from '../../nodes/keyway-authority/keyway-authority.ts';
 import bench from '../../nodes/keyway-bench/keyway-bench.ts';
+import certificate from '../../nodes/keyway-certificate/keyway-certificate.ts';
 import chip from '../../nodes/keyway-chip/keyway-chip.ts';
 import consoleNode from '../../nodes/keyway-console/keyway-console.ts';
+import device from '../../nodes/keyway-device/keyway-device.ts';
+import deviceEvents from '../../nodes/keyway-device-events/keyway-device-events.ts';
 import flash from '../../nodes/keyway-flash/keyway-flash.ts';
 import flashPlan from '../../nodes/keyway-flash-plan/keyway-flash-plan.ts';
 import image from '../../nodes/keyway-image/keyway-image.ts';
+import mint from '../../nodes/keyway-mint/keyway-mint.ts';
+import osdpBus from '../../nodes/keyway-osdp-bus/keyway-osdp-bus.ts';
+import osdpCommand from '../../nodes/keyway-osdp-command/keyway-osdp-command.ts';
+import osdpDiscover from '../../nodes/keyway-osdp-discover/keyway-osdp-discover.ts';
+import osdpEvents from '../../nodes/keyway-osdp-events/keyway-osdp-events.ts';
 import port from '../../nodes/keyway-port/keyway-port.ts';
 import portPool from '../../nodes/keyway-port-pool/keyway-port-pool.ts';
 import ports from '../../nodes/keyway-ports/keyway-ports.ts';
+import readersBench from '../../nodes/keyway-readers-bench/keyway-readers-bench.ts';
 import record from '../../nodes/keyway-record/keyway-record.ts';
+import registry from '../../nodes/keyway-registry/keyway-registry.ts';
 import secret from '../../nodes/keyway-secret/keyway-secret.ts';
 import virtualChip from '../../nodes/keyway-virtual-chip/keyway-virtual-chip.ts';
+import virtualReaders from '../../nodes/keyway-virtual-readers/keyway-virtual-readers.ts';
 import type { Red, RedNode } from '../../nodes/shared/types.ts';
 
 helper.init(createRequire(import.meta.url).resolve('node-red'));
@@ -29,25 +41,48 @@ export interface FlowNode {
 }
 
 const registrations = Object.entries({
+  'keyway-authority': authority,
   'keyway-bench': bench,
+  'keyway-certificate': certificate,
   'keyway-chip': chip,
   'keyway-console': consoleNode,
+  'keyway-device': device,
+  'keyway-device-events': deviceEvents,
   'keyway-flash': flash,
   'keyway-flash-plan': flashPlan,
   'keyway-image': image,
+  'keyway-mint': mint,
+  'keyway-osdp-bus': osdpBus,
+  'keyway-osdp-command': osdpCommand,
+  'keyway-osdp-discover': osdpDiscover,
+  'keyway-osdp-events': osdpEvents,
   'keyway-port': port,
   'keyway-port-pool': portPool,
   'keyway-ports': ports,
+  'keyway-readers-bench': readersBench,
   'keyway-record': record,
+  'keyway-registry': registry,
   'keyway-secret': secret,
   'keyway-virtual-chip': virtualChip,
+  'keyway-virtual-readers': virtualReaders,
 }).map(
   ([type, register]) =>
     (RED: Red) =>
       register(withTexts(RED, type)),
 );
 
-const CONFIG = new Set(['tab', 'subflow', 'keyway-port', 'keyway-port-pool', 'keyway-virtual-chip', 'serial-port']);
+const CONFIG = new Set([
+  'tab',
+  'subflow',
+  'keyway-authority',
+  'keyway-port',
+  'keyway-port-pool',
+  'keyway-registry',
+  'keyway-virtual-chip',
+  'keyway-osdp-bus',
+  'keyway-virtual-readers',
+  'serial-port',
+]);
 
 /** The helper knows no texts: a node gets those of its locale, as it does in Node-RED. A missing one is an error. */
 function withTexts(RED: Red, type: string): Red {

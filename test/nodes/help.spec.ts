@@ -25,7 +25,9 @@ const atChip = [
   'PLAN_WITHOUT_BYTES',
   'NVS_UNREADABLE',
 ];
-const ofHandles = but(vaultErrors, 'BAD_SECRET', 'SECRET_MISSING', 'HANDLE_WRONG_KIND');
+/** Codes of the vault but for its keystore, which no node opens for a handle. */
+const ofVault = Object.keys(vaultErrors).filter((code) => !code.startsWith('KEYSTORE_'));
+const ofHandles = ofVault.filter((code) => !['BAD_SECRET', 'SECRET_MISSING', 'HANDLE_WRONG_KIND'].includes(code));
 const ofEntries = [
   'BAD_NVS_CSV',
   'BAD_NVS_NAMESPACE',
@@ -82,7 +84,7 @@ const codes: Record<string, string[]> = {
   ],
   'keyway-ports': [...everywhere, 'PORT_NOT_SET'],
   'keyway-bench': [...everywhere, 'NO_CHIP', 'PORT_NOT_SET', 'BAD_FAULT', 'BAD_MAC', 'BAD_CHIP_OPTION'],
-  'keyway-secret': [...everywhere, 'REVEAL_OFF', ...Object.keys(vaultErrors)],
+  'keyway-secret': [...everywhere, 'REVEAL_OFF', ...ofVault],
   'keyway-record': [...everywhere, 'FILE_NOT_ALLOWED', ...Object.keys(recordErrors)],
   'keyway-port': [...but(linkErrors, 'CANCELLED', 'DEVICE_NOT_BACK'), 'PORT_NOT_SET', 'BAD_FIELD'],
   'keyway-port-pool': ['PORT_NOT_ALLOWED', 'BAD_FIELD'],

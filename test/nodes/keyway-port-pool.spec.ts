@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import helper from 'node-red-node-test-helper';
-import { plugMemoryPort, type UsbIdentity } from '../../lib/link/index.ts';
-import { VirtualChip, VirtualSocket } from '../../lib/virtual/index.ts';
+import { holderOf, plugMemoryPort, type UsbIdentity } from '../../lib/link/index.ts';
+import { findSocket, VirtualChip, VirtualSocket } from '../../lib/virtual/index.ts';
 import { addressPattern, entriesOf, usbPattern } from '../../nodes/keyway-port-pool/patterns.ts';
 import { choosePort } from '../../nodes/shared/deployed.ts';
 import { deployPool, poolSlot } from '../../nodes/shared/pools.ts';
@@ -91,6 +91,57 @@ describe('keyway-port-pool', () => {
     bench.send('again', { device: found.device });
     assert.equal((await bench.progress.next()).device.port, found.device.port);
   });
+
+  /** Two boards in the sockets a and b, two flash nodes, and a pool with one place. */
+  async function onePlace(name: string): Promise<Bench> {
+    const flash = { type: 'keyway-flash', version: 2, wires: [['out'], ['progress']] };
+    const plan = { type: 'keyway-flash-plan', version: 2, source: 'demo' };
+    return await Bench.load([
+      { id: 'pool', type: 'keyway-port-pool', addresses: `virtual:${name}-*`, atOnce: '1' },
+      ...['a', 'b'].map((board) => ({
+        id: `chip-${name}-${board}`,
+        type: 'keyway-virtual-chip',
+        name: `${name}-${board}`,
+        line: 'free',
+      })),
+      { id: 'hand', type: 'keyway-bench', chip: `chip-${name}-a`, action: 'do', actionType: 'msg', wires: [[]] },
+      { id: 'plan-a', ...plan, wires: [['flash-a']] },
+      { id: 'plan-b', ...plan, wires: [['flash-b']] },
+      { id: 'plan-refuses', ...plan, wires: [['flash-refuses']] },
+      { id: 'flash-a', ...flash },
+      { id: 'flash-b', ...flash },
+      { id: 'flash-refuses', ...flash, whenBusy: 'refuse' },
+    ]);
+  }
+  const board = (name: string): Message => ({ device: { port: `virtual:${name}` } }) as Message;
+
+  it('lets no more of its ports be flashed at once than it says, also by several nodes', async () => {
+    const bench = await onePlace('pool-limit');
+    findSocket('pool-limit-a')?.chip?.setFault({ kind: 'pull', at: 30_000 });
+    bench.send('plan-a', board('pool-limit-a'));
+    await bench.status('flash-a', (status) => status.text === 'wait for board');
+    bench.send('plan-b', board('pool-limit-b'));
+    await bench.status('flash-b', (status) => status.fill === 'yellow' && status.text === 'waiting for port');
+    assert.equal(holderOf('virtual:pool-limit-b'), undefined, 'its port was opened before its turn');
+    assert.equal(await bench.failure('plan-refuses', board('pool-limit-b')), 'BUSY');
+    bench.send('hand', { do: 'plug' });
+    const done = await bench.out.many(2);
+    assert.deepEqual(
+      done.map((msg) => msg.device.port),
+      ['virtual:pool-limit-a', 'virtual:pool-limit-b'],
+    );
+  });
+
+  it('gives the place of a job that was cancelled while it waited for its board to the next', async () => {
+    const bench = await onePlace('pool-cancel');
+    findSocket('pool-cancel-a')?.chip?.setFault({ kind: 'pull', at: 30_000 });
+    bench.send('plan-a', board('pool-cancel-a'));
+    await bench.status('flash-a', (status) => status.text === 'wait for board');
+    bench.send('plan-b', board('pool-cancel-b'));
+    await bench.status('flash-b', (status) => status.text === 'waiting for port');
+    assert.equal(await bench.failure('flash-a', { cancel: true }), 'CANCELLED');
+    assert.equal((await bench.out.next()).device.port, 'virtual:pool-cancel-b');
+  });
 });
 
 describe('patterns of a port pool', () => {
@@ -151,9 +202,10 @@ describe('places in a port pool', () => {
   /** Takes a place; `places` gets its way out once it has it. */
   function take(places: Map<string, () => void>, key: string, address: string, signal = never) {
     let waits = false;
-    const taken = poolSlot(to(address), signal, () => {
+    const onWaiting = (): void => {
       waits = true;
-    }).then((leave) => void places.set(key, leave));
+    };
+    const taken = poolSlot(to(address), { signal, wait: true, onWaiting }).then((leave) => void places.set(key, leave));
     return { taken, waits: () => waits };
   }
 
@@ -203,10 +255,20 @@ describe('places in a port pool', () => {
     const reason = new Error('cancelled');
     abort.abort(reason);
     await assert.rejects(cancelled.taken, reason);
-    await assert.rejects(poolSlot(to('d'), abort.signal), reason);
+    await assert.rejects(poolSlot(to('d'), { signal: abort.signal, wait: true }), reason);
     places.get('a')?.();
     await last.taken;
     places.get('c')?.();
+  });
+
+  it('are refused to a job that may not wait, unless it is for a port that has one', async () => {
+    limit(1);
+    const now = { signal: never, wait: false };
+    const leave = await poolSlot(to('a'), now);
+    await assert.rejects(poolSlot(to('b'), now), { code: 'BUSY', detail: { port: 'b', pool: 'p' } });
+    const again = await poolSlot(to('a'), now);
+    for (const end of [leave, again]) end();
+    (await poolSlot(to('b'), now))();
   });
 
   it('become more when the pool is deployed with a higher limit, and are without number without one', async () => {
@@ -222,7 +284,7 @@ describe('places in a port pool', () => {
     await Promise.all(jobs.map((job) => job.taken));
     for (const leave of places.values()) leave();
     const { pool: _none, ...own } = to('x');
-    const leaves = await Promise.all([poolSlot(own, never), poolSlot(own, never)]);
+    const leaves = await Promise.all([1, 2].map(() => poolSlot(own, { signal: never, wait: false })));
     for (const leave of leaves) leave();
   });
 });

@@ -21,7 +21,7 @@ const FIRST: Record<string, Record<string, unknown>> = {
 
 /** What a flow of version 1 must go on doing although new nodes do otherwise. */
 const KEPT: Record<string, Record<string, unknown>> = {
-  'keyway-flash': { patience: '0', patienceType: 'num' },
+  'keyway-flash': { patience: '0', patienceType: 'num', skip: false, cache: false, stepDown: false },
 };
 
 async function configOf(type: string): Promise<Config> {
