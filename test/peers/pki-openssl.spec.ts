@@ -276,11 +276,11 @@ describe('peers: openssl and certificates of ours', function () {
   });
 
   it('reads the key of a root that was taken out', async () => {
-    const key = await put(
-      folder,
-      'root.key',
-      toPem('ENCRYPTED PRIVATE KEY', await here.authority.takeOutRoot(PASSPHRASE)),
-    );
+    let out = new Uint8Array(0) as Uint8Array;
+    await here.authority.takeOutRoot(PASSPHRASE, async (taken) => {
+      out = taken;
+    });
+    const key = await put(folder, 'root.key', toPem('ENCRYPTED PRIVATE KEY', out));
     const passphrase = await put(folder, 'passphrase', PASSPHRASE);
     const text = await openssl(['pkey', '-in', key, '-passin', `file:${passphrase}`, '-pubout']);
     const { root } = await here.authority.state();

@@ -1,0 +1,374 @@
+import { type Keystore, wipe } from '../../vault/index.ts';
+import type { Certificate } from '../certificate/inspect.ts';
+import { type AlternativeName, alternativeNames, distinguishedName, ipBytes } from '../certificate/names.ts';
+import { CSR_MOST } from '../csr/parse.ts';
+import { OID } from '../der/oids.ts';
+import { fail } from '../errors.ts';
+import { AUTHORITY_NAMESPACE, deviceCommonName, hostName, namespaceName, normaliseMac } from '../names.ts';
+import { toPem } from '../pem.ts';
+import { crlBase, type NamespaceSettings, namesOf, readSettings } from '../settings.ts';
+import type { AuthorityStore, CertificateRecord, JsonObject } from '../store.ts';
+import {
+  createIntermediate,
+  createRoot,
+  type Ground,
+  type IntermediateKind,
+  keepCertificate,
+  newSerial,
+  recordOf,
+  timeFor,
+  validity,
+} from './ca.ts';
+import { type ImportSource, readImport } from './imports.ts';
+import { Issuers, type Ready } from './issuers.ts';
+import {
+  keepMaterial,
+  loadMaterial,
+  type Material,
+  namespaceKeyName,
+  ROOT,
+  rewrapMaterial,
+  SERVICES,
+} from './material.ts';
+import type { Minted, MintOrder } from './mint.ts';
+import { MintPool } from './pool.ts';
+import { importRoot, keepImported, putRootBack, takeOutRoot } from './roots.ts';
+import type {
+  AuthorityOptions,
+  AuthorityState,
+  DeviceRequest,
+  IntermediateTerms,
+  Issued,
+  RootTerms,
+  ServiceRequest,
+} from './types.ts';
+
+const HOUR = 3_600_000;
+/** RFC 5280 §5.3.1; 7 is unused, and 8 and 6 take back, which nothing here does. */
+const REASONS = [0, 1, 2, 3, 4, 5, 9, 10];
+const SUPERSEDED = 4;
+const MOST_SERVICE_NAMES = 20;
+const SERVICE_DAYS = 90;
+
+/**
+ * Issues certificates: a root, one intermediate for each certificate namespace, one for our own services. What it keeps
+ * lies in the store, keys sealed by the keystore; it holds no state that the store does not have.
+ */
+export class Authority {
+  readonly #ground: Ground;
+  readonly #pool: MintPool | undefined;
+  readonly #issuers: Issuers;
+  /** Changes of authorities go one after the other. */
+  #changes: Promise<unknown> = Promise.resolve();
+
+  constructor(store: AuthorityStore, keystore: Keystore, options: AuthorityOptions = {}) {
+    this.#ground = {
+      ...{ store, keystore, organisation: options.organisation, clock: options.clock ?? Date.now },
+      crlBaseUrl: options.crlBaseUrl === undefined ? undefined : crlBase(options.crlBaseUrl),
+    };
+    this.#pool = options.pool === undefined ? undefined : new MintPool(options.pool);
+    this.#issuers = new Issuers(this.#ground, this.#pool);
+  }
+
+  /** What there is. */
+  async state(): Promise<AuthorityState> {
+    const root = await this.#peek(ROOT);
+    const services = await this.#peek(SERVICES);
+    return {
+      demo: this.#ground.keystore.demo,
+      root: root?.certificate ?? null,
+      rootKey: root !== undefined && root.key !== null,
+      services: services?.certificate ?? null,
+    };
+  }
+
+  async #peek(name: string): Promise<Material | undefined> {
+    const material = await loadMaterial(this.#ground.store, this.#ground.keystore, name);
+    if (material?.key) wipe(material.key);
+    return material;
+  }
+
+  /** @throws AUTHORITY_EXISTS, BAD_PASSPHRASE, BAD_NAME, BAD_SETTINGS, CLOCK_BEHIND */
+  createRoot(terms: RootTerms = {}): Promise<Certificate> {
+    return this.#change(() => createRoot(this.#ground, terms));
+  }
+
+  /**
+   * Takes over a root that exists. `terms.passphrase` is what it is kept behind here.
+   * @throws AUTHORITY_EXISTS, BAD_PASSPHRASE, and those of readImport
+   */
+  importRoot(source: ImportSource, terms: Pick<RootTerms, 'passphrase'> = {}): Promise<Certificate> {
+    return this.#change(() => importRoot(this.#ground, source, terms.passphrase));
+  }
+
+  /**
+   * Takes the key of the root out. `keep` gets all there will be of it, PKCS#8 DER behind the root's passphrase; only
+   * when it has kept that, the key here is gone.
+   * @param passphrase the root's; a new one when it has none
+   * @throws AUTHORITY_MISSING, ROOT_OUT, BAD_PASSPHRASE, and what `keep` throws
+   */
+  takeOutRoot(passphrase: Uint8Array, keep: (key: Uint8Array) => Promise<void>): Promise<void> {
+    return this.#change(() => takeOutRoot(this.#ground, passphrase, keep));
+  }
+
+  /** Puts the key of the root back in. @throws AUTHORITY_MISSING, BAD_PASSPHRASE, BAD_IMPORT */
+  putRootBack(key: Uint8Array, passphrase: Uint8Array): Promise<void> {
+    return this.#change(() => putRootBack(this.#ground, key, passphrase));
+  }
+
+  /**
+   * A new certificate namespace with its own intermediate.
+   * @throws BAD_NAMESPACE, NAMESPACE_EXISTS, BAD_SETTINGS, and those of createIntermediate
+   */
+  createNamespace(name: string, settings: JsonObject = {}, terms: IntermediateTerms = {}): Promise<Certificate> {
+    return this.#change(async () => {
+      await this.#newNamespace(name, settings);
+      const kind: IntermediateKind = {
+        name: namespaceKeyName(name),
+        commonName: `Keyway ${name}`,
+        purposes: [OID.clientAuth],
+      };
+      const certificate = await createIntermediate(this.#ground, kind, terms);
+      await this.#keepNamespace(name, settings);
+      return certificate;
+    });
+  }
+
+  /**
+   * A new certificate namespace whose issuing authority exists already.
+   * @throws BAD_NAMESPACE, NAMESPACE_EXISTS, BAD_SETTINGS, and those of readImport
+   */
+  importNamespace(name: string, source: ImportSource, settings: JsonObject = {}): Promise<Certificate> {
+    return this.#change(async () => {
+      const { store, keystore } = this.#ground;
+      await this.#newNamespace(name, settings);
+      const imported = readImport(source, 0, await timeFor(this.#ground));
+      await keepImported(store, imported.certificate, 'intermediate');
+      await keepMaterial(store, keystore, namespaceKeyName(name), imported);
+      await this.#keepNamespace(name, settings);
+      return imported.certificate;
+    });
+  }
+
+  async #newNamespace(name: string, settings: JsonObject): Promise<void> {
+    readSettings(settings);
+    const { store } = this.#ground;
+    const key = await store.keyRecord(namespaceKeyName(namespaceName(name)));
+    // One without the other: it stands in the registry alone, or its making was interrupted.
+    if (key === undefined || (await store.namespace(name)) === undefined) return;
+    throw fail('NAMESPACE_EXISTS', `The certificate namespace "${name}" exists already.`, {
+      hint: 'Choose another name, or change its settings.',
+      detail: { field: 'namespace', value: name },
+    });
+  }
+
+  async #keepNamespace(name: string, settings: JsonObject): Promise<void> {
+    await this.#ground.store.putNamespace({ name, settings });
+    this.#issuers.forget(name);
+  }
+
+  /** The settings of a namespace, defaults included. @throws NAMESPACE_UNKNOWN */
+  async settings(namespace: string): Promise<NamespaceSettings> {
+    return (await this.#issuers.of(namespace)).settings;
+  }
+
+  /** Puts other settings in the place of a namespace's. @throws NAMESPACE_UNKNOWN, BAD_SETTINGS */
+  changeSettings(namespace: string, settings: JsonObject): Promise<void> {
+    return this.#change(async () => {
+      readSettings(settings);
+      await this.#issuers.of(namespace);
+      await this.#keepNamespace(namespace, settings);
+    });
+  }
+
+  /** The intermediate for certificates of our own listeners. @throws AUTHORITY_EXISTS, and those of createIntermediate */
+  createServices(terms: IntermediateTerms = {}): Promise<Certificate> {
+    return this.#change(async () => {
+      if ((await this.#ground.store.keyRecord(SERVICES)) !== undefined) {
+        throw fail('AUTHORITY_EXISTS', 'There is a services intermediate already.', { hint: 'Use it.' });
+      }
+      const kind = { name: SERVICES, commonName: 'Keyway services', purposes: [OID.serverAuth] };
+      const certificate = await createIntermediate(this.#ground, kind, terms);
+      this.#issuers.forget(AUTHORITY_NAMESPACE);
+      return certificate;
+    });
+  }
+
+  /** The certificates that devices of a namespace are verified with, PEM. @throws NAMESPACE_UNKNOWN */
+  async authorities(namespace: string): Promise<string> {
+    return (await this.#issuers.of(namespace)).authorities;
+  }
+
+  /** The time, for what is redeemed. @throws CLOCK_BEHIND */
+  time(): Promise<number> {
+    return timeFor(this.#ground);
+  }
+
+  /**
+   * Issues a certificate for a device, pending until `markLive`. Subject and alternative names come from the request's
+   * own fields, which the caller takes from the registry; of the CSR only the key is used.
+   * @param now what `time` just gave, where it was asked already
+   * @throws BAD_MAC, BAD_NAMESPACE, NAMESPACE_UNKNOWN, CLOCK_BEHIND, ISSUER_EXPIRED, DEVICE_HAS_LIVE, BAD_NAME, and
+   * those of a signing request: CSR_TOO_LARGE, BAD_CSR, BAD_PEM, CSR_KEY_REFUSED, CSR_SIGNATURE
+   */
+  async issueDevice(request: DeviceRequest, now?: number): Promise<Issued> {
+    const ready = await this.#issuers.of(namespaceName(request.namespace));
+    return await this.#issueDevice(ready, request, now ?? (await timeFor(this.#ground)));
+  }
+
+  /** The same for many at once: a certificate or an error for each, in their order. */
+  async issueDevices(requests: readonly DeviceRequest[]): Promise<PromiseSettledResult<Issued>[]> {
+    const now = await timeFor(this.#ground);
+    return await Promise.allSettled(
+      requests.map(async (request) =>
+        this.#issueDevice(await this.#issuers.of(namespaceName(request.namespace)), request, now),
+      ),
+    );
+  }
+
+  async #issueDevice(ready: Ready, request: DeviceRequest, now: number): Promise<Issued> {
+    const { namespace, csr, serial = null, name = null } = request;
+    const mac = normaliseMac(request.mac);
+    const { settings } = ready;
+    const names = namesOf(settings, { namespace, mac, serial, name });
+    const times = validity(now, settings.validityHours * HOUR, ready.certificate);
+    const order = {
+      ...{ ...times, csr: whileSmall(csr), keys: settings.keys, serial: newSerial() },
+      subject: distinguishedName(deviceCommonName(namespace, mac)),
+      alternativeNames: names.length === 0 ? null : alternativeNames(names),
+    };
+    const minted = await this.#mint(ready, order);
+    const own = { namespace, device: mac, kind: 'device', state: 'pending', ...times } as const;
+    const record = recordOf(minted, order.serial, own);
+    await this.#ground.store.addCertificate(record, { replace: request.replace === true });
+    return issuedOf(record, ready);
+  }
+
+  /** Issues a certificate for one of our own listeners, live at once. @throws AUTHORITY_MISSING, BAD_NAME, as issueDevice */
+  async issueService(request: ServiceRequest): Promise<Issued> {
+    const names = request.names.slice(0, MOST_SERVICE_NAMES + 1).map(serviceName);
+    const [first] = names;
+    const days = request.validityDays ?? SERVICE_DAYS;
+    if (first === undefined || names.length > MOST_SERVICE_NAMES || !(days >= 1 && days <= 825)) {
+      throw fail('BAD_NAME', `A service needs 1 to ${MOST_SERVICE_NAMES} names, and 1 to 825 days.`, {
+        hint: 'Name the hosts and addresses under which it is reached.',
+        detail: { field: 'names', names: names.length, days },
+      });
+    }
+    const ready = await this.#issuers.of(AUTHORITY_NAMESPACE);
+    const times = validity(await timeFor(this.#ground), days * 24 * HOUR, ready.certificate);
+    const order: MintOrder = {
+      ...{ ...times, csr: whileSmall(request.csr), keys: 'P-256 or RSA', serial: newSerial() },
+      // A host name may be longer than a common name; clients look at the alternative names.
+      subject: distinguishedName(first.value.length <= 64 ? first.value : 'Keyway service'),
+      alternativeNames: alternativeNames(names),
+    };
+    const minted = await this.#mint(ready, order);
+    const own = { namespace: AUTHORITY_NAMESPACE, device: null, kind: 'service', state: 'live', ...times } as const;
+    const record = recordOf(minted, order.serial, own);
+    await keepCertificate(this.#ground.store, record);
+    return issuedOf(record, ready);
+  }
+
+  #mint(ready: Ready, order: MintOrder): Minted | Promise<Minted> {
+    return this.#pool === undefined ? ready.issuer.mint(order) : this.#pool.mint(ready.name, order);
+  }
+
+  /**
+   * The device holds the certificate: its NVS was verified. Other pending ones of the device are revoked, and its live
+   * one, when this one was issued to replace it.
+   * @throws CERTIFICATE_UNKNOWN, DEVICE_HAS_LIVE, CERTIFICATE_STATE
+   */
+  async markLive(serial: string): Promise<void> {
+    const { store } = this.#ground;
+    const record = await this.#record(serial);
+    await store.markLive(serial);
+    if (record.device === null) return;
+    const others = await store.certificatesOf(record.namespace, record.device);
+    for (const other of others.filter(({ state, serial: its }) => state === 'pending' && its !== serial)) {
+      await store.revoke(other.serial, SUPERSEDED, this.#ground.clock());
+    }
+  }
+
+  /** @param reason CRLReason, default 0 (unspecified). @throws CERTIFICATE_UNKNOWN, CERTIFICATE_STATE */
+  async revoke(serial: string, reason = 0): Promise<void> {
+    checkReason(reason);
+    await this.#record(serial);
+    await this.#ground.store.revoke(serial, reason, this.#ground.clock());
+  }
+
+  /** Revokes all certificates of a device that are not over. @returns their serial numbers */
+  async revokeDevice(namespace: string, mac: string, reason = 0): Promise<string[]> {
+    checkReason(reason);
+    const { store, clock } = this.#ground;
+    const all = await store.certificatesOf(namespaceName(namespace), normaliseMac(mac));
+    const now = clock();
+    const open = all.filter(({ state, notAfter }) => state !== 'revoked' && notAfter > now);
+    for (const { serial } of open) await store.revoke(serial, reason, now);
+    return open.map(({ serial }) => serial);
+  }
+
+  async #record(serial: string): Promise<CertificateRecord> {
+    const record = await this.#ground.store.certificate(serial);
+    if (record !== undefined) return record;
+    throw fail('CERTIFICATE_UNKNOWN', `There is no certificate with the serial number ${JSON.stringify(serial)}.`, {
+      hint: 'Look the serial number up in the list of certificates.',
+      detail: { field: 'serial', value: serial },
+    });
+  }
+
+  /** Seals the keys under the keystore's current key, after it was changed. @returns how many were not yet */
+  rewrap(namespaces: readonly string[]): Promise<number> {
+    return this.#change(async () => {
+      let changed = 0;
+      for (const name of [ROOT, SERVICES, ...namespaces.map(namespaceKeyName)]) {
+        if (await rewrapMaterial(this.#ground.store, this.#ground.keystore, name)) changed++;
+      }
+      return changed;
+    });
+  }
+
+  /** Ends the threads. The keystore stays its opener's. */
+  async close(): Promise<void> {
+    this.#issuers.forget();
+    await this.#pool?.close();
+  }
+
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#changes.then(work);
+    this.#changes = done.catch(() => undefined);
+    return done;
+  }
+}
+
+/** A copy for a worker is made only of what is not refused anyway. */
+function whileSmall(csr: Uint8Array | string): Uint8Array | string {
+  return csr.length > 2 * CSR_MOST ? csr.slice(0, 2 * CSR_MOST) : csr;
+}
+
+function serviceName(value: string): AlternativeName {
+  try {
+    ipBytes(value);
+    return { kind: 'ip', value };
+  } catch {
+    return { kind: 'dns', value: hostName(value, { wildcard: true }) };
+  }
+}
+
+function checkReason(reason: number): void {
+  if (REASONS.includes(reason)) return;
+  throw fail('CERTIFICATE_STATE', `${reason} is no reason that a certificate can be revoked for.`, {
+    hint: `Use one of ${REASONS.join(', ')} (RFC 5280 §5.3.1).`,
+    detail: { field: 'reason', value: reason },
+  });
+}
+
+function issuedOf(record: CertificateRecord, ready: Ready): Issued {
+  const { serial, namespace, device, state, notBefore, notAfter, der, publicKeyHash } = record;
+  const pem = toPem('CERTIFICATE', der);
+  const { intermediates, authorities } = ready;
+  return {
+    ...{ serial, namespace, mac: device, state, notBefore, notAfter, der, pem, publicKeyHash, authorities },
+    chain: pem + intermediates,
+  };
+}
