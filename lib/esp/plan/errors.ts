@@ -17,6 +17,10 @@ export const planErrors = {
   KEEPS_TOUCHED:
     'the plan would erase, overwrite or move a partition that it is told to keep, or move one that it merges into',
   NVS_KEYS_DIFFER: 'NVS partitions are to be encrypted with different keys, and the chip has one place for them',
+  NVS_WRONG_ENCRYPTION:
+    'the table flags an NVS partition as encrypted, and firmware opens none such where flash encryption is on',
+  NVS_NO_HMAC_KEY:
+    'NVS is to be encrypted with keys derived by HMAC, and the chip has no HMAC engine, or no key for it',
   NVS_UNREADABLE: 'NVS is to be merged with what is on a chip that cannot be asked for it, or not for its keys',
   PLAN_WITHOUT_BYTES: 'the plan was made to be looked at, or was cut short: it does not carry the bytes to write',
   WRONG_CHIP: 'an image is for another chip',
@@ -48,6 +52,8 @@ export const GUARDS = [
   'FLASH_ENCRYPTION',
   'FLASH_ENCRYPTION_RELEASE',
   'SECURE_DOWNLOAD',
+  'NVS_WRONG_ENCRYPTION',
+  'NVS_NO_HMAC_KEY',
   'WRONG_BOARD',
 ] as const;
 

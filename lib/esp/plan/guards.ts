@@ -14,7 +14,7 @@ import { tableOf } from './table.ts';
  * decrypts: with null, since none could be read, all data counts as such; left out, since it is not read yet, none.
  * @returns what was overridden, and UNTESTED_CHIP, UNVERIFIED, SIGNATURE_UNCHECKED, as notes.
  * @throws WRONG_CHIP, REVISION_UNSUPPORTED, BEYOND_FLASH, BOOTLOADER_OFFSET, DEMO_IMAGE, SECURE_BOOT,
- * FLASH_ENCRYPTION, FLASH_ENCRYPTION_RELEASE, SECURE_DOWNLOAD, NVS_UNREADABLE, BAD_FORCE.
+ * FLASH_ENCRYPTION, FLASH_ENCRYPTION_RELEASE, SECURE_DOWNLOAD, NVS_NO_HMAC_KEY, NVS_UNREADABLE, BAD_FORCE.
  */
 export function checkPlanAgainstChip(
   plan: FlashPlan,

@@ -22,7 +22,7 @@ const isNvs = ({ type, subtype }: Partition): boolean => type === PARTITION_DATA
 /**
  * A step for each partition whose place is known, and one for the keys where a recipe wants them in a partition; the
  * rest waits for the table on the chip.
- * @throws BAD_PLAN, BAD_OFFSET, BAD_SIZE, OVERLAP, NO_SUCH_PARTITION, NOT_IN_TABLE, NVS_KEYS_DIFFER,
+ * @throws BAD_PLAN, BAD_OFFSET, BAD_SIZE, OVERLAP, NO_SUCH_PARTITION, NOT_IN_TABLE, NVS_WRONG_ENCRYPTION, NVS_KEYS_DIFFER,
  * PLAN_WITHOUT_BYTES, and what is wrong with an entry (nvsErrors).
  */
 export function placeNvs(
@@ -97,7 +97,22 @@ function placeOf(
   return { offset: home.offset, size: home.size };
 }
 
-/** An NVS partition is written whole: it must be that partition of the table, and nothing else. @throws NOT_IN_TABLE */
+/**
+ * NVS clears single bits, which flash encryption does not allow: firmware refuses a partition of it that the table
+ * flags (ESP_ERR_NVS_WRONG_ENCRYPTION), from the first start on that finds flash encryption on.
+ * @throws NVS_WRONG_ENCRYPTION
+ */
+export function checkNvsFlag(place: { readonly offset: number }, table: PartitionTable, guards: GuardBook): void {
+  const home = table.find((entry) => isNvs(entry) && entry.offset === place.offset);
+  if (home?.encrypted !== true) return;
+  guards.meet('NVS_WRONG_ENCRYPTION', `The table flags the NVS partition "${home.label}" as encrypted.`, {
+    hint: 'Take the flag off: NVS has its own encryption, with an nvs_keys partition or by HMAC.',
+    detail: { field: home.label, value: 'encrypted', offset: home.offset },
+  });
+}
+
+/** An NVS partition is written whole: it must be that partition of the table, and nothing else. @throws NOT_IN_TABLE,
+ * NVS_WRONG_ENCRYPTION */
 export function checkNvsPlace(
   step: { readonly name: string; readonly offset: number; readonly size: number },
   table: PartitionTable | null,
@@ -106,6 +121,7 @@ export function checkNvsPlace(
   if (table === null) return;
   const { name, offset, size } = step;
   const home = table.find((partition) => partition.label === name);
+  checkNvsFlag(step, table, guards);
   if (home !== undefined && isNvs(home) && home.offset === offset && home.size === size) return;
   const where = `${hex(offset)} to ${hex(offset + size)}`;
   const what =

@@ -27,7 +27,7 @@ export function planNeedsTable(plan: FlashPlan): boolean {
 /**
  * The plan with every NVS partition at its place in the table that was read from the chip; null where none could be
  * read. A plan that is whole comes back with what the table says it keeps. `force` as in `planFlash`, beside the plan's.
- * @throws TABLE_MISSING, NO_SUCH_PARTITION, NOT_IN_TABLE, OVERLAP, KEEPS_TOUCHED, BAD_FORCE.
+ * @throws TABLE_MISSING, NO_SUCH_PARTITION, NOT_IN_TABLE, NVS_WRONG_ENCRYPTION, OVERLAP, KEEPS_TOUCHED, BAD_FORCE.
  */
 export function placePlan(
   plan: FlashPlan,
@@ -64,7 +64,7 @@ export function placePlan(
  * Holds a plan against the table that was read from the chip, or null where none could be read. A plan that brings
  * its own table was held against that when it was made: here only what it keeps or merges into must lie where it lay.
  * @returns what was overridden, and NO_TABLE_ON_CHIP where there was nothing to hold it against.
- * @throws NOT_IN_TABLE, DOES_NOT_FIT, NO_SUCH_PARTITION, KEEPS_TOUCHED, TABLE_MISSING, BAD_FORCE.
+ * @throws NOT_IN_TABLE, NVS_WRONG_ENCRYPTION, DOES_NOT_FIT, NO_SUCH_PARTITION, KEEPS_TOUCHED, TABLE_MISSING, BAD_FORCE.
  */
 export function checkPlanAgainstTable(
   plan: FlashPlan,

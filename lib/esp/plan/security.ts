@@ -4,6 +4,7 @@ import type { ChipFacts, FlashPlan, PlanStep } from '../types.ts';
 import { hex } from '../units.ts';
 import { isDecrypted } from './encrypt.ts';
 import { fail, type GuardBook } from './errors.ts';
+import { checkHmacKey } from './hmac.ts';
 import type { FoundImage } from './images.ts';
 import { tableOf } from './table.ts';
 
@@ -17,6 +18,7 @@ export function checkSecurity(
 ): void {
   checkDownload(plan, facts, guards);
   checkMerges(plan, facts);
+  checkHmacKey(plan, facts, guards);
   checkEncryption(plan, facts, tableOnChip, guards);
   if (facts.security.secureBoot) checkSignatures(plan, images, facts, guards);
 }

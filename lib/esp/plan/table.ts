@@ -10,7 +10,7 @@ import {
 import type { FlashPlan, PlanStep, RegionKind } from '../types.ts';
 import { hex } from '../units.ts';
 import type { GuardBook } from './errors.ts';
-import { checkNvsPlace } from './nvs.ts';
+import { checkNvsFlag, checkNvsPlace } from './nvs.ts';
 
 interface Bytes {
   readonly offset: number;
@@ -57,7 +57,10 @@ export function checkAgainstTable(items: readonly Placed[], table: PartitionTabl
   for (const item of items) {
     if (!hasHome(item)) continue;
     if (item.nvs !== undefined) checkNvsPlace(item, table, guards);
-    else checkHome(item, table, guards);
+    else {
+      if (item.kind === 'nvs') checkNvsFlag(item, table, guards);
+      checkHome(item, table, guards);
+    }
   }
 }
 

@@ -31,6 +31,7 @@ const recipe = (more: Partial<NvsRecipe> = {}): NvsRecipe => ({
   encryption: { scheme: 'none' },
   ...more,
 });
+const hmac = { scheme: 'hmac', handle: 'h:hmac' } as const;
 const nvs = (more: Partial<NvsRecipe> = {}) => [
   { partition: 'nvs', recipe: recipe(more), offset: 0x9000, size: 0x6000 },
 ];
@@ -182,6 +183,27 @@ const cases: Record<string, Case> = {
     says: /ESP32-C3 is in secure download mode/,
     notes: ['UNVERIFIED'],
   },
+  'NVS by HMAC on a chip without the engine': {
+    code: 'NVS_NO_HMAC_KEY',
+    set: imageSet([]),
+    options: { nvs: nvs({ mode: 'replace', encryption: hmac }) },
+    facts: chip({ keyPurposes: null }, { name: 'ESP32', imageChipId: 0 }),
+    says: /"nvs".*ESP32.*no HMAC engine/,
+  },
+  'NVS by HMAC on a chip without the key': {
+    code: 'NVS_NO_HMAC_KEY',
+    set: imageSet([]),
+    options: { nvs: nvs({ mode: 'replace', encryption: hmac }) },
+    // HMAC_DOWN_ALL, and the digest of secure boot: neither is for software.
+    facts: chip({ keyPurposes: [0, 5, 9, 0, 0, 0, 15] }),
+    says: /"nvs".*ESP32-C3.*no HMAC key/,
+  },
+  'NVS by HMAC whose place is still to be found': {
+    code: 'NVS_NO_HMAC_KEY',
+    set: imageSet([]),
+    options: { nvs: [{ partition: 'identity', recipe: recipe({ mode: 'replace', encryption: hmac }) }] },
+    says: /"identity"/,
+  },
 };
 
 function merged(appBytes: Uint8Array): Uint8Array {
@@ -231,7 +253,7 @@ describe('guards against the chip', () => {
     const here = new Set(Object.values(cases).map(({ code }) => code));
     assert.deepEqual(
       GUARDS.filter((guard) => !here.has(guard)),
-      ['NOT_IN_TABLE', 'DOES_NOT_FIT', 'WRONG_BOARD'],
+      ['NOT_IN_TABLE', 'DOES_NOT_FIT', 'NVS_WRONG_ENCRYPTION', 'WRONG_BOARD'],
     );
   });
 
@@ -278,6 +300,16 @@ describe('guards against the chip', () => {
     it('flash encryption and data while the table is still to be read', async () => {
       const plan = await make(data);
       assert.deepEqual(checkPlanAgainstChip(plan, chip(development), virtualPort), []);
+    });
+
+    it('NVS by HMAC where a key is, where the chip does not say, and where none is wanted', async () => {
+      const made = await make(imageSet([]), { nvs: nvs({ encryption: hmac }) });
+      for (const keyPurposes of [[0, 0, 0, 8, 0, 0, 0], null]) {
+        assert.deepEqual(checkPlanAgainstChip(made, chip({ keyPurposes }), virtualPort), []);
+      }
+      const plain = await make(imageSet([]), { nvs: nvs({ encryption: { scheme: 'nvs_keys', handle: 'h' } }) });
+      const esp32 = chip({ keyPurposes: null }, { name: 'ESP32', imageChipId: 0 });
+      assert.deepEqual(checkPlanAgainstChip(plain, esp32, virtualPort), []);
     });
 
     it('flash encryption and NVS, which is not part of it', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { decodePartitionTable } from '../../../../lib/esp/formats/partition-binary.ts';
+import { decodePartitionTable, encodePartitionTable } from '../../../../lib/esp/formats/partition-binary.ts';
 import { parsePartitionCsv } from '../../../../lib/esp/formats/partition-csv.ts';
 import { nodePlatform } from '../../../../lib/esp/node.ts';
 import type { NvsRecipe } from '../../../../lib/esp/nvs/types.ts';
@@ -196,6 +196,45 @@ describe('NVS in a plan', () => {
         nvs: [{ partition: 'nvs', recipe: recipe(), offset: 0x200000, size: 0x3000 }],
         flashSize: 0x200000,
       }));
+    describe('a partition that the table flags as encrypted', () => {
+      const flagged = table.map((entry) => ({ ...entry, encrypted: entry.label === 'nvs' }));
+      const wish = { nvs: [{ partition: 'nvs', recipe: recipe() }] };
+      const force = ['NVS_WRONG_ENCRYPTION'];
+      const codes = ({ notes }: Pick<FlashPlan, 'notes'>) => notes.map(({ code }) => code);
+
+      it('by the table of the set', async () => {
+        const own = imageSet([region(0x8000, encodePartitionTable(flagged), 'table.bin', 'partition-table')]);
+        const error = await no('NVS_WRONG_ENCRYPTION', own, wish);
+        assert.match(`${error.message} ${error.hint}`, /"nvs".*flag off/);
+        assert.deepEqual(codes(await plan(own, { ...wish, force })), force);
+      });
+      it('by the table that was read before, also with its place', async () => {
+        const placed = { nvs: [{ ...wish.nvs[0], partition: 'nvs', recipe: recipe(), offset: 0x9000, size: 0x6000 }] };
+        for (const one of [wish, placed]) {
+          await no('NVS_WRONG_ENCRYPTION', imageSet([]), { ...one, table: flagged });
+          assert.deepEqual(codes(await plan(imageSet([]), { ...one, table: flagged, force })), force);
+        }
+      });
+      it('by the table on the chip, whether the plan waits for it or not', async () => {
+        const late = await plan(imageSet([]), wish);
+        await refused(
+          'NVS_WRONG_ENCRYPTION',
+          Promise.resolve().then(() => placePlan(late, flagged)),
+        );
+        assert.deepEqual(codes(placePlan(late, flagged, force)), force);
+        const early = await plan(imageSet([]), { ...wish, table });
+        await refused(
+          'NVS_WRONG_ENCRYPTION',
+          Promise.resolve().then(() => checkPlanAgainstTable(early, flagged)),
+        );
+      });
+      it('for an image of NVS too, and not for other data beside it', async () => {
+        const image = imageSet([region(0x9000, bytes(0x6000), 'nvs.bin', 'nvs')]);
+        await no('NVS_WRONG_ENCRYPTION', image, { table: flagged });
+        const beside = imageSet([region(0x11000, bytes(0x1000), 'phy.bin')]);
+        assert.deepEqual(codes(await plan(beside, { table: flagged })), []);
+      });
+    });
     it('a place in no table at all', async () => {
       const late = await plan(imageSet([]), { nvs: [{ partition: 'nvs', recipe: recipe() }] });
       const error = await refused(
