@@ -23,6 +23,7 @@ export const pkiErrors = {
   ISSUER_EXPIRED: 'the certificate of the issuing authority is over, or not yet valid',
   CLOCK_BEHIND: 'the clock of this machine is behind the newest record: nothing is issued or redeemed',
   DEVICE_HAS_LIVE: 'the device holds a live certificate, and replacing it was not asked for',
+  KEY_IN_USE: 'the public key is in a certificate of another device or service, or was revoked as compromised',
   SERIAL_TAKEN: 'a certificate of that serial number exists',
   CERTIFICATE_UNKNOWN: 'no certificate of that serial number is known',
   CERTIFICATE_STATE: 'the certificate is not in the state that this needs',

@@ -77,7 +77,8 @@ export interface AuthorityStore {
   /**
    * Keeps a new certificate. `replace` is kept with it: when it goes live, the device's live one is revoked (reason 4,
    * superseded) in the same step. A record that arrives as `live` goes live at once.
-   * @throws DEVICE_HAS_LIVE the device holds a live one and `replace` is not said; SERIAL_TAKEN
+   * @throws DEVICE_HAS_LIVE the device holds a live one and `replace` is not said; KEY_IN_USE its public key is in a
+   * certificate that is not this device's, or was revoked with reason 1 (keyCompromise); SERIAL_TAKEN
    */
   addCertificate(record: CertificateRecord, options?: { readonly replace?: boolean }): Promise<void>;
   certificate(serial: string): Promise<CertificateRecord | undefined>;

@@ -21,6 +21,7 @@ export const registryErrors = {
   DEVICE_IN_USE: 'only a device that is registered or retired can be removed',
   BAD_CERTIFICATE: 'a field of the certificate’s record is out of its range',
   DEVICE_HAS_LIVE: 'the device holds a live certificate, and replacing it was not asked for',
+  KEY_IN_USE: 'the public key is in a certificate of another device or service, or was revoked as compromised',
   SERIAL_TAKEN: 'another certificate has that serial number',
   CERTIFICATE_UNKNOWN: 'no certificate has that serial number',
   CERTIFICATE_STATE: 'the certificate is revoked or superseded and cannot come to life again',

@@ -64,7 +64,7 @@ export interface Registry {
 
   /**
    * Keeps a new certificate. `replace`: when it goes live, the device's live one is revoked (reason 4); `renew`: it is
-   * superseded. @throws DEVICE_HAS_LIVE, SERIAL_TAKEN, BAD_CERTIFICATE
+   * superseded. A device's key must be its own. @throws DEVICE_HAS_LIVE, KEY_IN_USE, SERIAL_TAKEN, BAD_CERTIFICATE
    */
   addCertificate(
     record: CertificateRecord,

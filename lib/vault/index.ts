@@ -5,11 +5,17 @@ export { equalSecrets, fingerprint, wipe } from './bytes.ts';
 export { takeEnvironmentSecret } from './environment.ts';
 export { vaultErrors } from './errors.ts';
 export {
+  credentialSeal,
   type Keystore,
   type KeystoreOptions,
   type KeystoreSource,
+  keyRecordSeal,
   makeKeyFile,
   openKeystore,
+  type RewrapReport,
+  rewrapAll,
+  type Seal,
+  type SealedStore,
   writeSecretFile,
 } from './keystore/index.ts';
 export {

@@ -1,4 +1,4 @@
-import { type Keystore, wipe } from '../../vault/index.ts';
+import { type Keystore, type RewrapReport, rewrapAll, type SealedStore, wipe } from '../../vault/index.ts';
 import type { Certificate } from '../certificate/inspect.ts';
 import { type AlternativeName, alternativeNames, distinguishedName, ipBytes } from '../certificate/names.ts';
 import { CSR_MOST } from '../csr/parse.ts';
@@ -21,15 +21,7 @@ import {
 } from './ca.ts';
 import { type ImportSource, readImport } from './imports.ts';
 import { Issuers, type Ready } from './issuers.ts';
-import {
-  keepMaterial,
-  loadMaterial,
-  type Material,
-  namespaceKeyName,
-  ROOT,
-  rewrapMaterial,
-  SERVICES,
-} from './material.ts';
+import { keepMaterial, loadMaterial, type Material, namespaceKeyName, ROOT, SERVICES } from './material.ts';
 import type { Minted, MintOrder } from './mint.ts';
 import { MintPool } from './pool.ts';
 import { importRoot, keepImported, putRootBack, takeOutRoot } from './roots.ts';
@@ -208,7 +200,7 @@ export class Authority {
    * Issues a certificate for a device, pending until `markLive`. Subject and alternative names come from the request's
    * own fields, which the caller takes from the registry; of the CSR only the key is used.
    * @param now what `time` just gave, where it was asked already
-   * @throws BAD_MAC, BAD_NAMESPACE, NAMESPACE_UNKNOWN, CLOCK_BEHIND, ISSUER_EXPIRED, DEVICE_HAS_LIVE, BAD_NAME, and
+   * @throws BAD_MAC, BAD_NAMESPACE, NAMESPACE_UNKNOWN, CLOCK_BEHIND, ISSUER_EXPIRED, DEVICE_HAS_LIVE, KEY_IN_USE, BAD_NAME, and
    * those of a signing request: CSR_TOO_LARGE, BAD_CSR, BAD_PEM, CSR_KEY_REFUSED, CSR_SIGNATURE
    */
   async issueDevice(request: DeviceRequest, now?: number): Promise<Issued> {
@@ -282,6 +274,16 @@ export class Authority {
   async markLive(serial: string): Promise<void> {
     const { store } = this.#ground;
     const record = await this.#record(serial);
+    if (record.state === 'pending' && this.#ground.clock() >= record.notAfter) {
+      throw fail(
+        'CERTIFICATE_STATE',
+        `The certificate ${serial} ended on ${new Date(record.notAfter).toISOString()}.`,
+        {
+          hint: 'Mint a new one for the device.',
+          detail: { field: 'serial', value: serial, notAfter: record.notAfter },
+        },
+      );
+    }
     await store.markLive(serial);
     if (record.device === null) return;
     const others = await store.certificatesOf(record.namespace, record.device);
@@ -317,15 +319,12 @@ export class Authority {
     });
   }
 
-  /** Seals the keys under the keystore's current key, after it was changed. @returns how many were not yet */
-  rewrap(namespaces: readonly string[]): Promise<number> {
-    return this.#change(async () => {
-      let changed = 0;
-      for (const name of [ROOT, SERVICES, ...namespaces.map(namespaceKeyName)]) {
-        if (await rewrapMaterial(this.#ground.store, this.#ground.keystore, name)) changed++;
-      }
-      return changed;
-    });
+  /**
+   * Seals everything in the registry under the keystore's current key, after that was changed: see `rewrapAll`. Changes
+   * of authorities wait for it.
+   */
+  rewrap(registry: SealedStore): Promise<RewrapReport> {
+    return this.#change(() => rewrapAll(this.#ground.keystore, registry));
   }
 
   /** Ends the threads. The keystore stays its opener's. */
@@ -343,6 +342,7 @@ export class Authority {
 
 /** A copy for a worker is made only of what is not refused anyway. */
 function whileSmall(csr: Uint8Array | string): Uint8Array | string {
+  if (typeof csr !== 'string' && !(csr instanceof Uint8Array)) return new Uint8Array(0);
   return csr.length > 2 * CSR_MOST ? csr.slice(0, 2 * CSR_MOST) : csr;
 }
 

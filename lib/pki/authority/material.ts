@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import { type Keystore, wipe } from '../../vault/index.ts';
+import { type Keystore, keyRecordSeal, wipe } from '../../vault/index.ts';
 import { type Certificate, parseCertificate } from '../certificate/inspect.ts';
 import type { TemplateTerms } from '../certificate/template.ts';
 import { fail } from '../errors.ts';
@@ -21,7 +21,6 @@ export interface Material {
 /** Which key an authority signs with. */
 export type AuthorityKeyKind = 'P-256' | 'RSA-3072' | 'RSA-4096';
 
-const PURPOSE = 'authority';
 const generate = promisify(generateKeyPair);
 
 export const ROOT = 'ca.root';
@@ -46,7 +45,8 @@ export async function keepMaterial(
   const chain = [material.certificate, ...material.above].map(({ der }) => der);
   const record = packed([Uint8Array.of(passphrase === undefined ? 0 : 1), key, ...chain]);
   try {
-    await store.putKeyRecord(name, keystore.seal(PURPOSE, record, name));
+    const { purpose, owner } = keyRecordSeal(name);
+    await store.putKeyRecord(name, keystore.seal(purpose, record, owner));
   } finally {
     wipe(key);
     wipe(record);
@@ -61,7 +61,8 @@ export async function loadMaterial(
 ): Promise<Material | undefined> {
   const sealed = await store.keyRecord(name);
   if (sealed === undefined) return undefined;
-  const record = keystore.unseal(PURPOSE, sealed, name);
+  const { purpose, owner } = keyRecordSeal(name);
+  const record = keystore.unseal(purpose, sealed, owner);
   try {
     const [flag, key, certificate, ...above] = unpacked(record);
     return {
@@ -97,16 +98,6 @@ function unpacked(record: Buffer): Uint8Array[] {
     at += 4 + length;
   }
   return parts;
-}
-
-/** Seals a record under the keystore's current key. @returns whether that changed it */
-export async function rewrapMaterial(store: AuthorityStore, keystore: Keystore, name: string): Promise<boolean> {
-  const sealed = await store.keyRecord(name);
-  if (sealed === undefined) return false;
-  const rewrapped = keystore.rewrap(PURPOSE, sealed, name);
-  if (rewrapped === sealed) return false;
-  await store.putKeyRecord(name, rewrapped);
-  return true;
 }
 
 /**

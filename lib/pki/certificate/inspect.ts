@@ -72,9 +72,8 @@ const KEY_USAGES = [
  * @throws BAD_CERTIFICATE, BAD_PEM
  */
 export function parseCertificate(input: Uint8Array | string): Certificate {
-  const der = typeof input === 'string' ? pemBlock(input, 'CERTIFICATE') : input.slice();
   try {
-    return takeApart(der);
+    return takeApart(typeof input === 'string' ? pemBlock(input, 'CERTIFICATE') : copied(input));
   } catch (error) {
     if (!isKeywayError(error, 'BAD_DER')) throw error;
     throw fail('BAD_CERTIFICATE', `The certificate cannot be read. ${error.message}`, {
@@ -83,6 +82,12 @@ export function parseCertificate(input: Uint8Array | string): Certificate {
       cause: error,
     });
   }
+}
+
+function copied(bytes: Uint8Array): Uint8Array {
+  if (!(bytes instanceof Uint8Array)) throw badDer('There are neither bytes nor text', 0);
+  // One too many is enough to be refused.
+  return bytes.slice(0, LIMITS.bytes + 1);
 }
 
 function takeApart(der: Uint8Array): Certificate {

@@ -57,6 +57,7 @@ const ALGORITHMS: Readonly<Record<string, CsrSignature>> = {
  * @throws CSR_TOO_LARGE, BAD_CSR, BAD_PEM
  */
 export function parseCsr(input: Uint8Array | string): SigningRequest {
+  if (typeof input !== 'string' && !(input instanceof Uint8Array)) throw badCsr('It is neither bytes nor text.');
   // As PEM a request is a third longer, and has line ends.
   const most = typeof input === 'string' ? CSR_MOST * 1.5 : CSR_MOST;
   if (input.length > most) {

@@ -7,6 +7,7 @@ import { audited } from './audit.ts';
 import { certificateOf } from './rows.ts';
 
 /** CRLReason of RFC 5280 §5.3.1. */
+const KEY_COMPROMISE = 1;
 const SUPERSEDED = 4;
 
 /** What becomes of the live certificate of the same device once the new one is live. */
@@ -18,6 +19,7 @@ export function* addCertificate(
 ): Work<void> {
   const { serial, namespace, device, kind, state } = record;
   if (kind === 'device' && device !== null) {
+    yield* keyIsFree(record, device);
     if (replaces === null) {
       const live = yield* one(SQL.liveOf, namespace, device);
       if (live !== undefined) throw hasLive(namespace, device, text(live, 'serial'));
@@ -38,6 +40,19 @@ export function* addCertificate(
     });
   }
   yield* told(scope, state, record);
+}
+
+/** A key is one device's: who has it could pose as every other device with it, and revoking one would not stop that. */
+function* keyIsFree({ publicKeyHash }: CertificateRecord, device: string): Work<void> {
+  const row = yield* one(SQL.keyHolder, publicKeyHash, device, KEY_COMPROMISE);
+  if (row === undefined) return;
+  const holder = certificateOf(row);
+  const why = holder.device === device ? 'was revoked as compromised' : 'is in another certificate, not of this device';
+  // Who asks is not told whose it is; the detail is for those who may see the registry.
+  throw fail('KEY_IN_USE', `The key for the device ${device} ${why}.`, {
+    hint: 'Make a new key, on each device one of its own.',
+    detail: { field: 'publicKeyHash', value: publicKeyHash, serial: holder.serial },
+  });
 }
 
 /** A device that holds a live certificate needs to be told what becomes of it. */

@@ -51,9 +51,10 @@ export const MIGRATIONS: readonly Migration[] = [
         changed_at {integer} NOT NULL,
         FOREIGN KEY (namespace, profile) REFERENCES profiles (namespace, name)
       ){strict}`,
-      'CREATE UNIQUE INDEX devices_mac ON devices (namespace, mac) WHERE mac IS NOT NULL',
-      'CREATE UNIQUE INDEX devices_serial ON devices (namespace, serial) WHERE serial IS NOT NULL',
-      'CREATE UNIQUE INDEX devices_name ON devices (namespace, name) WHERE name IS NOT NULL',
+      // The column that tells devices apart comes first: one comparison decides, where namespaces would be compared in vain.
+      'CREATE UNIQUE INDEX devices_mac ON devices (mac, namespace) WHERE mac IS NOT NULL',
+      'CREATE UNIQUE INDEX devices_serial ON devices (serial, namespace) WHERE serial IS NOT NULL',
+      'CREATE UNIQUE INDEX devices_name ON devices (name, namespace) WHERE name IS NOT NULL',
       'CREATE INDEX devices_state ON devices (namespace, state, id)',
       `CREATE TABLE device_labels (
         label {key} NOT NULL,
@@ -168,6 +169,11 @@ export const MIGRATIONS: readonly Migration[] = [
         newest {integer} NOT NULL
       ){strict}`,
     ],
+  },
+  {
+    number: 2,
+    name: 'whose a key is',
+    statements: ['CREATE INDEX certificates_key ON certificates (public_key_hash)'],
   },
 ];
 

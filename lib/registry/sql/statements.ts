@@ -42,6 +42,8 @@ export const SQL = {
   certificatesOf: `SELECT ${CERTIFICATE} FROM certificates WHERE namespace = ? AND device = ? ORDER BY added_at, serial`,
   liveOf: `SELECT ${CERTIFICATE} FROM certificates
     WHERE namespace = ? AND device = ? AND state = 'live' AND kind = 'device'`,
+  keyHolder: `SELECT ${CERTIFICATE} FROM certificates
+    WHERE public_key_hash = ? AND (device IS NULL OR device <> ? OR (state = 'revoked' AND reason = ?)) LIMIT 1`,
   setLive: "UPDATE certificates SET state = 'live' WHERE serial = ? AND state = 'pending' RETURNING serial",
   supersede: "UPDATE certificates SET state = 'superseded' WHERE serial = ? AND state IN ('pending', 'live')",
   revoke: `UPDATE certificates SET state = 'revoked', reason = ?, revoked_at = ? WHERE serial = ? AND state <> 'revoked'

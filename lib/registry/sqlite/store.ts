@@ -22,8 +22,8 @@ import { SQL } from '../sql/statements.ts';
 import type { By, RegistryEvent } from '../types.ts';
 import { type Scope, Undone } from '../work.ts';
 import { Database } from './database.ts';
-import { isIoError, registryError } from './outcome.ts';
 import type { FromWorker, Problem, Reply, Request } from './messages.ts';
+import { isIoError, registryError } from './outcome.ts';
 import { RevocationLog, syncFolder } from './revocation-log.ts';
 
 /** The key record that holds the key of the audit log, sealed by the keystore. */

@@ -253,6 +253,20 @@ describe('the OSDP poll loop', () => {
     assert.equal(bench.panel.isOnline(1), true);
   });
 
+  it('tells once of a reader that was never there', async () => {
+    bench = await PanelBench.start();
+    bench.panel.add({ address: 4 });
+    bench.panel.start();
+    await bench.clock.advance(60_000);
+    const [offline, ...more] = bench.named('offline') as { address: number; silentMs: number }[];
+    assert.equal(offline?.address, 4);
+    assert.ok(offline.silentMs >= 8000 && offline.silentMs < 16_500, `${offline.silentMs}`);
+    assert.deepEqual(more, []);
+    bench.add({ address: 4 });
+    await bench.clock.advance(9000);
+    assert.equal(bench.panel.isOnline(4), true);
+  });
+
   it('is not slowed by a dead reader', async () => {
     bench = await PanelBench.start();
     for (let address = 0; address < 8; address++) {

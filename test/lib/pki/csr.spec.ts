@@ -202,6 +202,14 @@ describe('pki: signing requests', () => {
     assert.throws(() => parseCsr(new Uint8Array(CSR_MOST).fill(0x30)), { code: 'BAD_CSR' });
   });
 
+  it('that are neither bytes nor text are refused by a code', async () => {
+    for (const odd of [undefined, null, 7, {}, [0x30], new ArrayBuffer(9)] as unknown as Uint8Array[]) {
+      assert.throws(() => parseCsr(odd), { code: 'BAD_CSR' });
+      assert.throws(() => parseCertificate(odd), { code: 'BAD_CERTIFICATE' });
+    }
+    assert.throws(() => parseCertificate(new Uint8Array(10 << 20).fill(0x30)), { code: 'BAD_CERTIFICATE' });
+  });
+
   it('nested as deeply as they can be are refused', () => {
     let deep: Uint8Array = NULL;
     while (deep.length < 8000) deep = sequence(deep);

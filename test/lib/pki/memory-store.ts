@@ -19,6 +19,10 @@ export class MemoryStore implements AuthorityStore {
 
   async addCertificate(record: CertificateRecord, options: { readonly replace?: boolean } = {}): Promise<void> {
     if (this.certificates.has(record.serial)) throw new KeywayError('SERIAL_TAKEN', 'taken');
+    for (const { record: held } of record.kind === 'device' ? this.certificates.values() : []) {
+      if (held.publicKeyHash !== record.publicKeyHash) continue;
+      if (held.device !== record.device || held.reason === 1) throw new KeywayError('KEY_IN_USE', 'in use');
+    }
     const replace = options.replace === true;
     const live = this.#liveOf(record);
     if (live !== undefined && !replace) throw new KeywayError('DEVICE_HAS_LIVE', 'live');

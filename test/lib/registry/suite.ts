@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { AuthorityStore } from '../../../lib/pki/store.ts';
 import type { Registry } from '../../../lib/registry/index.ts';
-import { certificate, code, type FakeClock, hash, heard, MAC, NAMESPACE, serialOf, T0 } from './support.ts';
+import { certificate, code, type FakeClock, failure, hash, heard, MAC, NAMESPACE, serialOf, T0 } from './support.ts';
 
 /** What the suite needs of a kind of store: an empty registry with the namespace `plant`, and its clock. */
 export interface Given {
@@ -230,6 +230,26 @@ export function registrySuite(name: string, open: () => Promise<Given>): void {
         assert.deepEqual([first?.reason, first?.revokedAt], [4, T0 + 5000]);
         await assert.rejects(registry.markLive(serialOf(1)), code('CERTIFICATE_STATE'));
         await assert.rejects(registry.markLive(serialOf(9)), code('CERTIFICATE_UNKNOWN'));
+      });
+
+      it('and a key as one device’s own', async () => {
+        const key = { publicKeyHash: hash('one key') };
+        await add(1, key);
+        for (const other of [{ device: '000000000001' }, { device: '000000000001', namespace: 'elsewhere' }]) {
+          await assert.rejects(add(2, { ...key, ...other }), code('KEY_IN_USE', { serial: serialOf(1) }));
+        }
+        await add(2, { ...key, namespace: 'elsewhere' });
+        await registry.revoke(serialOf(1), 5, T0);
+        await add(3, key);
+        await registry.revoke(serialOf(3), 1, T0);
+        const error = await failure(add(4, key));
+        assert.deepEqual([error.code, /compromised/.test(error.message)], ['KEY_IN_USE', true]);
+        await add(5, { device: null, kind: 'service', state: 'live', namespace: 'keyway', publicKeyHash: hash('tls') });
+        await add(6, { device: null, kind: 'service', state: 'live', namespace: 'keyway', publicKeyHash: hash('tls') });
+        await assert.rejects(add(7, { publicKeyHash: hash('tls') }), code('KEY_IN_USE'));
+        const racing = [8, 9].map((i) => add(i, { device: `00000000000${i}`, publicKeyHash: hash('raced') }));
+        const won = (await Promise.allSettled(racing)).filter(({ status }) => status === 'fulfilled');
+        assert.equal(won.length, 1);
       });
 
       it('and lets a renewed one be superseded, not revoked', async () => {

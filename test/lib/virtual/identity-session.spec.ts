@@ -1,35 +1,19 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import {
-  type DemoIdentity,
-  demoImageSet,
   encodePartitionTable,
-  flash,
   IDENTITY_LAYOUTS,
   identityItems,
   type NvsEncryption,
   type NvsRecipe,
-  type PlanOptions,
   PROVISIONING_4MB_CSV,
   parsePartitionCsv,
-  planFlash,
   wifiItems,
 } from '../../../lib/esp/index.ts';
-import { nodePlatform } from '../../../lib/esp/node.ts';
-import { type Link, openLink, waitForDevice } from '../../../lib/link/index.ts';
-import { VirtualChip, type VirtualChipOptions, VirtualSocket } from '../../../lib/virtual/index.ts';
-import { spellingOf } from '../../support/canary.ts';
+import type { VirtualChipOptions } from '../../../lib/virtual/index.ts';
 import { DEVICE, parts, sample } from '../esp/identity/certificates.ts';
+import { identityBench } from './identity-bench.ts';
 
-const timing = {
-  resetHoldMs: 10,
-  bootHoldMs: [20],
-  syncMs: 40,
-  syncsPerAttempt: 2,
-  baudSettleMs: 1,
-  settleMs: 300,
-  watchdogMs: 60,
-};
 const PASSWORD = 'correct horse';
 const hmacKey = new Uint8Array(randomBytes(32));
 const held = new Map<string, Uint8Array>([
@@ -46,64 +30,8 @@ describe('an identity flashed by a session, read by the chip', function () {
     for (const close of open.splice(0).reverse()) await close();
   });
 
-  interface Bench {
-    readonly chip: VirtualChip;
-    /** Flashes, and gives what the app printed after. */
-    run(recipe: NvsRecipe, app: DemoIdentity, more?: Partial<PlanOptions>, table?: Uint8Array): Promise<string[]>;
-  }
-
-  function bench(options: Partial<VirtualChipOptions> = {}): Bench {
-    const chip = new VirtualChip({ model: 'esp32c3', mac: '7c:df:a1:00:00:01', ...options });
-    const socket = new VirtualSocket({ name: 'identity-session' });
-    open.push(() => chip.powerOff());
-    open.push(() => socket.close());
-    socket.insert(chip);
-    const links: Link[] = [];
-    const hangUp = async (): Promise<void> => {
-      for (const link of links.splice(0)) await link.close();
-    };
-    open.push(hangUp);
-    const target = {
-      open: async (again: { readonly address: string } | null) => {
-        const { address } = await waitForDevice(again ?? { address: `virtual:${socket.name}` }, { timeoutMs: 5000 });
-        const opened = await openLink(address, { owner: 'test' });
-        links.push(opened);
-        return opened;
-      },
-    };
-    const run: Bench['run'] = async (recipe, app, more = {}, table) => {
-      const demo = demoImageSet(chip.model.name, 'factory', { size: 30_000, identity: app });
-      const regions = demo.regions.map((region) =>
-        region.kind === 'partition-table' && table !== undefined ? { ...region, data: table } : region,
-      );
-      const set = { ...demo, regions };
-      const plan = await planFlash(set, {
-        mode: 'provisioning',
-        platform: nodePlatform,
-        force: ['DEMO_IMAGE'],
-        nvs: [{ partition: 'nvs', recipe }],
-        ...more,
-      });
-      let lines: string[] = [];
-      const said = Promise.withResolvers<void>();
-      const listener = (line: string): void => {
-        if (line.includes('Calling app_main()')) lines = [];
-        else lines.push(line.replace(/ \(\d+\)/, ''));
-        // The last that the app says, well or not.
-        if (/Wi-Fi credentials|NVS cannot be read/.test(line)) said.resolve();
-      };
-      chip.on('log', listener);
-      const result = await flash(target, plan, { platform: nodePlatform, timing, secrets });
-      await said.promise;
-      chip.off('log', listener);
-      await hangUp();
-      for (const secret of [sample.key.slice(40, 80), PASSWORD]) {
-        assert.equal(spellingOf(secret, [result, lines]), undefined);
-      }
-      return lines;
-    };
-    return { chip, run };
-  }
+  const bench = (options?: Partial<VirtualChipOptions>) =>
+    identityBench(open, secrets, [sample.key.slice(40, 80), PASSWORD], options);
 
   const ENCRYPTIONS: readonly NvsEncryption[] = [
     { scheme: 'none' },
@@ -167,7 +95,8 @@ describe('an identity flashed by a session, read by the chip', function () {
     ] as const) {
       const { chip, run } = bench({ security: { flashCryptCount } });
       const recipe: NvsRecipe = { mode: 'replace', items, encryption: { scheme: 'none' } };
-      const lines = await run(recipe, { layout: 'scadable' }, { encryption: 'encrypt' }, table);
+      const force = ['DEMO_IMAGE', 'NVS_WRONG_ENCRYPTION'];
+      const lines = await run(recipe, { layout: 'scadable' }, { encryption: 'encrypt', force }, table);
       assert.match(lines.join('\n'), said);
       chip.powerOff();
       for (const close of open.splice(0).reverse()) await close();
