@@ -2,7 +2,7 @@
 import { isKeywayError } from '../errors/index.ts';
 import { parseArguments, USAGE } from './cli/args.ts';
 import { asksForHelp } from './cli/common.ts';
-import { parseReaderArguments, type ReaderArguments } from './cli/reader-options.ts';
+import { parseReaderArguments } from './cli/reader-options.ts';
 import { runChip } from './cli/run.ts';
 import { runReaders } from './cli/run-readers.ts';
 

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodeRed } from '../support/node-red.ts';
+import { identityScenarios } from './identity-scenarios.ts';
+import { osdpScenarios } from './osdp-scenarios.ts';
 
 /** How an example ends: what is pressed, and what the flow then shows. */
 export type Scenario = (red: NodeRed) => Promise<void>;
@@ -38,6 +40,7 @@ export const secrets = [
   'a Wi-Fi password for the dev bench',
   'a Wi-Fi password that must survive',
   'a token that lies encrypted',
+  'a Wi-Fi password for the workbench',
 ];
 
 /** One a file of examples/flows; the suite fails when one is missing. */
@@ -345,6 +348,9 @@ export const scenarios: Record<string, Scenario> = {
     await red.press('Open a made-up handle');
     await red.shown('why it stays shut');
   },
+
+  ...identityScenarios,
+  ...osdpScenarios,
 
   'dashboards/Bench of 8.json': async (red) => {
     await red.press('Trip by hand');

@@ -88,8 +88,9 @@ const CONFIG = new Set([
 function withTexts(RED: Red, type: string): Red {
   const read = (path: string): object =>
     JSON.parse(readFileSync(new URL(`../../nodes/${path}`, import.meta.url), 'utf8')) as object;
-  const texts = { ...read('shared/locales/en-US/shared.json'), ...read(`${type}/locales/en-US/${type}.json`) };
+  let texts: object | undefined;
   const translate = (key: string, values: Record<string, string> = {}): string => {
+    texts ??= { ...read('shared/locales/en-US/shared.json'), ...read(`${type}/locales/en-US/${type}.json`) };
     const text = key
       .split('.')
       .reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], texts);

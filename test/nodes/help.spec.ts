@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { formatErrors, GUARDS, nvsErrors, planErrors, sessionErrors } from '../../lib/esp/index.ts';
+import { formatErrors, GUARDS, identityErrors, nvsErrors, planErrors, sessionErrors } from '../../lib/esp/index.ts';
 import { linkErrors } from '../../lib/link/index.ts';
+import { osdpErrors } from '../../lib/osdp/index.ts';
+import { pkiErrors } from '../../lib/pki/index.ts';
 import { recordErrors } from '../../lib/record/index.ts';
+import { registryErrors } from '../../lib/registry/index.ts';
 import { vaultErrors } from '../../lib/vault/index.ts';
 import { virtualErrors } from '../../lib/virtual/index.ts';
 import { nodeErrors } from '../../nodes/shared/errors.ts';
+import { identityNodeErrors } from '../../nodes/shared/identity-errors.ts';
+import { osdpNodeErrors } from '../../nodes/shared/osdp-errors.ts';
 
 /** The codes of a table but for some. */
 const but = (table: object, ...left: string[]): string[] => Object.keys(table).filter((code) => !left.includes(code));
@@ -24,6 +29,7 @@ const atChip = [
   'WRONG_BOARD',
   'PLAN_WITHOUT_BYTES',
   'NVS_UNREADABLE',
+  'NVS_NO_HMAC_KEY',
 ];
 /** Codes of the vault but for its keystore, which no node opens for a handle. */
 const ofVault = Object.keys(vaultErrors).filter((code) => !code.startsWith('KEYSTORE_'));
@@ -38,6 +44,20 @@ const ofEntries = [
   'NVS_DUPLICATE_KEY',
 ];
 
+const ofKeys = ['BAD_OSDP_KEY', 'FORBIDDEN_KEY', 'SECRET_MISSING', ...ofHandles];
+/** The bus or its port cannot be had. */
+const onBus = [
+  'BUS_NOT_SET',
+  'BUSY',
+  'PORT_NOT_SET',
+  ...but(linkErrors, 'DEVICE_NOT_BACK', 'CANCELLED'),
+  'BAD_OSDP_ADDRESS',
+  'BAD_OSDP_BAUD',
+  'PANEL_CLOSED',
+];
+/** Met only by who sets addresses, rates and keys, searches, or reads captures. */
+const notAsked = /^(COMSET|KEYSET|BUS)_|^(BAD_OSDPCAP|READER_EXISTS)$/;
+
 /** The codes that each node can end with. */
 const codes: Record<string, string[]> = {
   'keyway-flash': [
@@ -51,6 +71,11 @@ const codes: Record<string, string[]> = {
     ...but(sessionErrors, 'SESSION_BUSY', 'NO_SECRETS'),
     'BAD_PARTITION_TABLE',
     'COMPRESS_FAILED',
+    'IDENTITY_ELSEWHERE',
+    'AUTHORITY_NOT_SET',
+    'DEVICE_STATE',
+    'DEVICE_HAS_LIVE',
+    'CERTIFICATE_STATE',
   ],
   'keyway-chip': [
     ...onPorts,
@@ -65,10 +90,44 @@ const codes: Record<string, string[]> = {
     'NVS_WRONG_KEYS',
     ...ofHandles,
   ],
+  'keyway-osdp-bus': ['BAD_FIELD', 'PORT_NOT_SET', 'BAD_OSDP_ADDRESS', 'BAD_OSDP_BAUD', ...ofKeys],
+  'keyway-osdp-discover': [
+    ...everywhere,
+    ...onBus,
+    ...ofKeys,
+    'NO_REPLY',
+    'GARBAGE_ONLY',
+    'BUS_HAS_PANEL',
+    'BUS_NOISY',
+  ],
+  'keyway-osdp-events': [...onBus, 'BAD_FIELD', 'INTERNAL'],
+  'keyway-osdp-command': [
+    ...everywhere,
+    ...onBus,
+    ...ofKeys,
+    ...Object.keys(osdpErrors).filter((code) => !notAsked.test(code)),
+  ],
+  'keyway-readers-bench': [...everywhere, 'NO_VIRTUAL_READER'],
+  'keyway-virtual-readers': [
+    'BAD_FIELD',
+    'BAD_READER_OPTION',
+    'BAD_OSDP_ADDRESS',
+    'BAD_OSDP_BAUD',
+    'BAD_OSDP_KEY',
+    'FORBIDDEN_KEY',
+    'SECRET_MISSING',
+    'PORT_BUSY',
+    'LISTEN_FAILED',
+    'PTY_HELPER_MISSING',
+    'PTY_FAILED',
+  ],
   'keyway-console': onPorts,
   'keyway-flash-plan': [
     ...everywhere,
     'NO_IMAGES',
+    'NO_IDENTITY',
+    'BOOTSTRAP_IMAGE_MISSING',
+    'BAD_IDENTITY',
     ...but(planErrors, ...atChip),
     ...ofEntries,
     ...but(formatErrors, 'BAD_OTADATA', 'COMPRESS_FAILED'),
@@ -83,8 +142,78 @@ const codes: Record<string, string[]> = {
     ...ofHandles,
   ],
   'keyway-ports': [...everywhere, 'PORT_NOT_SET'],
-  'keyway-bench': [...everywhere, 'NO_CHIP', 'PORT_NOT_SET', 'BAD_FAULT', 'BAD_MAC', 'BAD_CHIP_OPTION'],
+  'keyway-bench': [...everywhere, 'NO_CHIP', 'PORT_NOT_SET', 'BAD_FAULT', 'BAD_MAC', 'BAD_CHIP_OPTION', ...ofHandles],
   'keyway-secret': [...everywhere, 'REVEAL_OFF', ...ofVault],
+  'keyway-registry': [
+    ...Object.keys(vaultErrors).filter((code) => code.startsWith('KEYSTORE_') && code !== 'KEYSTORE_CLOSED'),
+    ...Object.keys(registryErrors).filter((code) => code.startsWith('REGISTRY_')),
+    'SQLITE_MISSING',
+    'REGISTRY_NOT_SET',
+    'BAD_FIELD',
+  ],
+  'keyway-authority': [
+    'REGISTRY_NOT_SET',
+    'AUTHORITY_NOT_SET',
+    'ROOT_PASSPHRASE',
+    'LOOPBACK_ONLY',
+    'BAD_PASSPHRASE',
+    'ROOT_OUT',
+    'ISSUER_EXPIRED',
+    'CLOCK_BEHIND',
+    'BAD_NAMESPACE',
+    'BAD_SETTINGS',
+    'BAD_NAME',
+    'AUTHORITY_CLOSED',
+    'BAD_FIELD',
+  ],
+  'keyway-mint': [
+    ...everywhere,
+    'AUTHORITY_NOT_SET',
+    'DEVICE_RETIRED',
+    ...Object.keys(pkiErrors).filter((code) => code.startsWith('CSR_')),
+    'BAD_CSR',
+    'BAD_PEM',
+    'BAD_MAC',
+    'BAD_NAME',
+    'BAD_NAMESPACE',
+    'NAMESPACE_UNKNOWN',
+    'DEVICE_HAS_LIVE',
+    'KEY_IN_USE',
+    'DEVICE_UNKNOWN',
+    'DEVICE_EXISTS',
+    'DEVICE_STATE',
+    'BAD_DEVICE',
+    'CLOCK_BEHIND',
+    'ISSUER_EXPIRED',
+    'CERTIFICATE_UNKNOWN',
+    'CERTIFICATE_STATE',
+    'WORKER_LOST',
+  ],
+  'keyway-device': [
+    ...everywhere,
+    'REGISTRY_NOT_SET',
+    'BAD_MAC',
+    'BAD_NAMESPACE',
+    'NAMESPACE_UNKNOWN',
+    'BAD_DEVICE',
+    'DEVICE_EXISTS',
+    'DEVICE_UNKNOWN',
+    'DEVICE_STATE',
+    'PROFILE_UNKNOWN',
+    'BAD_PAGE',
+    'BAD_IMPORT',
+    'IMPORT_REFUSED',
+  ],
+  'keyway-device-events': ['REGISTRY_NOT_SET'],
+  'keyway-certificate': [
+    ...everywhere,
+    'REGISTRY_NOT_SET',
+    'BAD_MAC',
+    'BAD_NAMESPACE',
+    'BAD_PAGE',
+    'BAD_PEM',
+    'BAD_CERTIFICATE',
+  ],
   'keyway-record': [...everywhere, 'FILE_NOT_ALLOWED', ...Object.keys(recordErrors)],
   'keyway-port': [...but(linkErrors, 'CANCELLED', 'DEVICE_NOT_BACK'), 'PORT_NOT_SET', 'BAD_FIELD'],
   'keyway-port-pool': ['PORT_NOT_ALLOWED', 'BAD_FIELD'],
@@ -101,11 +230,17 @@ const codes: Record<string, string[]> = {
 };
 const tables = [
   formatErrors,
+  identityErrors,
+  identityNodeErrors,
   linkErrors,
   nodeErrors,
   nvsErrors,
+  osdpErrors,
+  osdpNodeErrors,
+  pkiErrors,
   planErrors,
   recordErrors,
+  registryErrors,
   sessionErrors,
   vaultErrors,
   virtualErrors,

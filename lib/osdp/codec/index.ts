@@ -1,4 +1,5 @@
 export { CAPABILITIES, featuresOf, type ReaderFeatures } from './capabilities.ts';
+export { type CardBits, type CardNumber, encodeCard26, readCard } from './cards.ts';
 export {
   COMMANDS,
   type Command,

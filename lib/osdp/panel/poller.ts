@@ -25,6 +25,8 @@ interface Polled {
   nextAt: number;
   silent: number;
   online: boolean;
+  /** It was told that it is offline, since it was last online or since it was taken on. */
+  missed: boolean;
   /** Since when it is looked after: what it is silent from, before it ever answered. */
   readonly since: number;
   /** The code of the last trouble with its session, so that each is told once. */
@@ -64,7 +66,15 @@ export class Poller {
 
   add(reader: PanelReader): void {
     const now = this.#panel.clock.now();
-    const one: Polled = { reader, nextAt: now, silent: 0, online: false, since: now, trouble: undefined };
+    const one: Polled = {
+      reader,
+      nextAt: now,
+      silent: 0,
+      online: false,
+      missed: false,
+      since: now,
+      trouble: undefined,
+    };
     this.#polled.set(reader.address, one);
     reader.peer.onLate = (received) => this.#answered(one, received);
     this.#wake?.();
@@ -179,7 +189,12 @@ export class Poller {
     const silentMs = now - (one.reader.peer.lastValidAt ?? one.since);
     if (one.online && silentMs >= this.#offlineMs) {
       one.online = false;
+      one.missed = true;
       one.reader.peer.restart();
+      this.#panel.emit('offline', { address: one.reader.address, silentMs });
+    } else if (!one.online && !one.missed && silentMs >= this.#offlineMs) {
+      // One that never was there is told of too.
+      one.missed = true;
       this.#panel.emit('offline', { address: one.reader.address, silentMs });
     } else if (one.online) {
       // Not to tell later than the norm has it.
@@ -199,6 +214,7 @@ export class Poller {
       identity !== undefined &&
       (before.serial !== identity.serial || !sameBytes(before.vendor, identity.vendor));
     one.online = true;
+    one.missed = false;
     this.#panel.emit('online', { address: reader.address, secure: reader.hasSession, identity, changed });
   }
 

@@ -48,6 +48,7 @@ export interface Capabilities extends ReaderFeatures {
 
 export interface PanelEvents {
   online: [{ address: number; secure: boolean; identity: Identity | undefined; changed: boolean }];
+  /** Once each time that it is not heard of for so long, from the moment on that it was taken on. */
   offline: [{ address: number; silentMs: number }];
   card: [{ address: number; reader: number; format: number; bits: number; data: Uint8Array }];
   keypad: [{ address: number; reader: number; keys: string }];

@@ -1,3 +1,4 @@
+import { makeReaders } from '../readers/crew.ts';
 import type { ListenOptions } from '../serve/listen.ts';
 import { bad } from './chip-options.ts';
 import { parseListen, read } from './common.ts';
@@ -45,7 +46,7 @@ const OPTIONS = {
   pty: { type: 'string' },
 } as const;
 
-/** Reads what follows the word "readers". @throws BAD_ARGUMENT */
+/** Reads what follows the word "readers". @throws BAD_ARGUMENT, BAD_READER_OPTION, BAD_OSDP_ADDRESS, BAD_OSDP_BAUD */
 export function parseReaderArguments(argv: readonly string[]): ReaderArguments {
   const values = read(OPTIONS, argv);
   if (values.rfc2217 === undefined && values.tcp === undefined && values.pty === undefined) {
@@ -54,14 +55,18 @@ export function parseReaderArguments(argv: readonly string[]): ReaderArguments {
   const line = values.line ?? 'paced';
   if (line !== 'paced' && line !== 'free') throw bad('line', line, 'Use paced or free.');
   const addresses = values.addresses?.split(',').map((text) => whole('addresses', text));
-  return {
+  const made = {
     count: values.count === undefined ? (addresses?.length ?? 1) : whole('count', values.count),
     baudRate: values.baud === undefined ? 9600 : whole('baud', values.baud),
     natures: values.personality?.split(',') ?? [],
-    line,
     ...(addresses === undefined ? {} : { addresses }),
-    ...(values.key === undefined ? {} : { keyFile: values.key }),
     ...(values.reply === undefined ? {} : { replyMs: whole('reply', values.reply) }),
+  };
+  makeReaders(made);
+  return {
+    ...made,
+    line,
+    ...(values.key === undefined ? {} : { keyFile: values.key }),
     ...(values.rfc2217 === undefined ? {} : { rfc2217: parseListen('rfc2217', values.rfc2217) }),
     ...(values.tcp === undefined ? {} : { tcp: parseListen('tcp', values.tcp) }),
     ...(values.pty === undefined ? {} : { pty: values.pty === '' ? true : values.pty }),

@@ -14,12 +14,14 @@ export interface CrewOptions extends Pick<VirtualReaderOptions, 'baudRate' | 're
   readonly natures?: readonly string[];
   /** The key of those that are keyed, 16 bytes; without it each has a random one that nobody knows. */
   readonly key?: Uint8Array;
+  /** Serial number of the first; those that follow count up. Default 0x10000000 and the address. */
+  readonly serial?: number;
 }
 
 /** @throws BAD_READER_OPTION, BAD_OSDP_ADDRESS, BAD_OSDP_BAUD */
 export function makeReaders(options: CrewOptions): VirtualReader[] {
-  const { addresses, natures = [], key, ...same } = options;
-  const count = options.count ?? addresses?.length ?? 1;
+  const { addresses, natures = [], key, serial, count: asked, ...same } = options;
+  const count = asked ?? addresses?.length ?? 1;
   if (!Number.isInteger(count) || count < 1 || count > 126) {
     throw bad('count', count, 'From 1 to 126 readers fit on a bus.');
   }
@@ -34,7 +36,8 @@ export function makeReaders(options: CrewOptions): VirtualReader[] {
     const address = addresses?.[i] ?? i;
     checkAddress(address, 'addresses');
     const { personality, keyed }: Nature = known[i] ?? known.at(-1) ?? normal;
-    return new VirtualReader({ ...same, address, personality, key: keyed ? (key ?? ownKey()) : null });
+    const id = serial === undefined ? {} : { id: { serial: serial + i } };
+    return new VirtualReader({ ...same, ...id, address, personality, key: keyed ? (key ?? ownKey()) : null });
   });
 }
 

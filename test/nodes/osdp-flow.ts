@@ -1,0 +1,26 @@
+import type { ReadersBench } from '../../nodes/shared/osdp-readers.ts';
+import { readersById } from '../../nodes/shared/osdp-readers.ts';
+import type { FlowNode } from './harness.ts';
+
+/** Virtual readers, the port that leads to them, and a bus: `readers`, `port`, `bus`. */
+export function busOf(
+  name: string,
+  readers: Record<string, unknown> = {},
+  bus: Record<string, unknown> = {},
+): FlowNode[] {
+  return [
+    { id: 'readers', type: 'keyway-virtual-readers', name, line: 'free', ...readers },
+    { id: 'port', type: 'keyway-port', name: `port ${name}`, kind: 'address', address: `virtual:${name}` },
+    { id: 'bus', type: 'keyway-osdp-bus', name: `bus ${name}`, port: 'port', ...bus },
+  ];
+}
+
+/** The bench behind the flow that is loaded. */
+export function bench(): ReadersBench {
+  return readersById('readers');
+}
+
+/** One row of a bus's list. */
+export function row(address: number, security = 'clear', key = '', name = ''): object {
+  return { address: String(address), name, security, key };
+}
