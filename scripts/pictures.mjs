@@ -11,9 +11,18 @@ const PICTURES = {
   'nvs-namespace': '01-flash/One NVS namespace replaced.json',
   'plug-event': '01-flash/Boards by plug event.json',
   resumed: '01-flash/Cable pulled and resumed.json',
+  identity: '04-identity/Provisioning mode, end to end.json',
   manifest: '01-flash/ESP Web Tools manifest.json',
   'several-chips': '01-flash/Several chips at once.json',
   'borrowed-port': '02-bench/Serial port borrowed and handed back.json',
+};
+
+/** What is pressed, and what is shown in the end; else the first button, until something ends. */
+const STORIES = {
+  'plug-event': { press: ['Unplug them', 'Plug four boards in'], until: 'label of the board' },
+  resumed: { press: ['Flash it, and trip over the cable', 'Plug it in again'], until: 'resumed and done' },
+  identity: { press: ['Provision a blank chip'], until: 'unit-1 is ready' },
+  'nvs-namespace': { press: ['Set the unit up', 'Move it to another site', 'List its NVS'], until: 'its NVS' },
 };
 
 build();
@@ -29,10 +38,19 @@ for (const [name, file] of Object.entries(PICTURES)) {
   await browser.page.evaluate("RED.actions.invoke('core:toggle-palette'); RED.sidebar.show('debug')");
   const injects = await browser.page.evaluate("RED.nodes.filterNodes({ type: 'inject' }).map((node) => node.id)");
   if (name === 'borrowed-port') await red.status('gateway log', ({ text }) => text.endsWith('.connected'));
-  await fetch(`${red.address}/inject/${injects[0]}`, { method: 'POST' });
-  await red.until('something ends', () =>
-    red.statuses.some((status) => status.fill === 'green' && status.shape === 'dot'),
-  );
+  const story = STORIES[name];
+  if (story === undefined) {
+    await fetch(`${red.address}/inject/${injects[0]}`, { method: 'POST' });
+    await red.until('something ends', () =>
+      red.statuses.some((status) => status.fill === 'green' && status.shape === 'dot'),
+    );
+  } else {
+    for (const button of story.press) {
+      await red.press(button);
+      await browser.page.waitForTimeout(2500); // one after the other; only for the picture
+    }
+    await red.shown(story.until);
+  }
   if (name === 'borrowed-port')
     await red.until('the loan ends', () => red.debug.some(({ name: shown }) => shown.startsWith('flashed')));
   await browser.page.waitForTimeout(1500); // boot logs come in; only for the picture

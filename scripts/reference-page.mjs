@@ -15,14 +15,14 @@ export function referencePage() {
 
 /** @returns {Promise<Map<string, Record<string, string>>>} folder → its table of error codes */
 export async function errorTables() {
-  const files = globSync(['lib/**/errors.ts', 'nodes/shared/errors.ts'])
+  const files = globSync(['lib/**/errors.ts', 'nodes/shared/errors.ts', 'nodes/shared/*-errors.ts'])
     .map((file) => file.replaceAll('\\', '/'))
     .sort();
   const tables = new Map();
   for (const file of files) {
     const module = await import(pathToFileURL(resolve(file)).href);
     const [table] = Object.entries(module).filter(([name]) => name.endsWith('Errors'));
-    tables.set(dirname(file), table[1]);
+    tables.set(file.endsWith('/errors.ts') ? dirname(file) : file.replace(/\.ts$/, ''), table[1]);
   }
   return tables;
 }

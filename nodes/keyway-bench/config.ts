@@ -11,6 +11,7 @@ export const actions = [
   'swap',
   'fault',
   'clear-faults',
+  'burn-hmac-key',
 ] as const;
 
 /** What can be made to go wrong; see lib/virtual for what each does. */
@@ -31,6 +32,9 @@ export interface BenchConfig extends JobConfig {
   newModelType: string;
   fault: string;
   faultType: string;
+  /** Handle of the 32 bytes that are burnt. */
+  key: string;
+  keyType: string;
   /** How many bytes pass before the fault strikes. */
   at: string;
   atType: string;
@@ -48,6 +52,8 @@ export const defaults = {
   newMacType: 'str',
   newModel: 'same',
   newModelType: 'op',
+  key: 'device.nvsKey',
+  keyType: 'msg',
   fault: 'drop',
   faultType: 'op',
   at: '0',

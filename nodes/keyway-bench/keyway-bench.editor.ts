@@ -17,6 +17,8 @@ RED.nodes.registerType('keyway-bench', {
     newMacType: { value: 'str' },
     newModel: { value: 'same' },
     newModelType: { value: 'op' },
+    key: { value: 'device.nvsKey' },
+    keyType: { value: 'msg' },
     fault: { value: 'drop' },
     faultType: { value: 'op' },
     at: { value: '0' },
@@ -56,6 +58,7 @@ RED.nodes.registerType('keyway-bench', {
       if (chosen === 'elsewhere') return 'either';
       return chosen === 'noise' ? 'rate' : 'at';
     });
+    typed('key', ['msg', 'flow', 'global', 'jsonata']);
     typed('at', NUMBER);
     typed('aboveBaud', NUMBER);
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isHandle } from '../../lib/vault/index.ts';
 import type { Fault } from '../../lib/virtual/index.ts';
 import { chipById, chipByName, deployedPorts } from '../shared/deployed.ts';
 import { fail } from '../shared/errors.ts';
 import type { Fields } from '../shared/evaluate.ts';
-import { onInput } from '../shared/jobs.ts';
+import { type Job, onInput } from '../shared/jobs.ts';
 import { migrate } from '../shared/migrate.ts';
+import { redeemer, withSecrets } from '../shared/secrets.ts';
 import type { Message, Red, RedNode } from '../shared/types.ts';
 import { VirtualBench } from '../shared/virtual-bench.ts';
 import { actions, type BenchConfig, defaults, faults, migrations, newModels } from './config.ts';
@@ -12,7 +14,7 @@ import { actions, type BenchConfig, defaults, faults, migrations, newModels } fr
 /** How long a finger stays on EN. */
 const TAP_MS = 50;
 
-type Action = (typeof actions)[number];
+type Action = Exclude<(typeof actions)[number], 'burn-hmac-key'>;
 
 export default function register(RED: Red): void {
   function BenchNode(this: RedNode, saved: BenchConfig): void {
@@ -27,7 +29,8 @@ export default function register(RED: Red): void {
       run: async (job, fields) => {
         const action = await fields.choice('action', actions);
         const bench = benchFor(config, job.msg);
-        await act(bench, action, fields, job.signal);
+        if (action === 'burn-hmac-key') await burn(bench, job, await fields.value('key'));
+        else await act(bench, action, fields, job.signal);
         const { socket } = bench;
         const payload = { action, socket: socket.name, mac: socket.chip?.mac ?? null, plugged: socket.isPlugged };
         return { topic: `bench/${action}`, payload, status: RED._(`keyway-bench.done.${action}`) };
@@ -91,6 +94,19 @@ async function act(
     case 'clear-faults':
       socket.chip?.clearFaults();
   }
+}
+
+/** @throws BAD_FIELD, BAD_CHIP_OPTION, and what is said of handles */
+async function burn(bench: VirtualBench, job: Job, handle: unknown): Promise<void> {
+  if (!isHandle(handle)) {
+    throw fail('BAD_FIELD', 'The field "key" must be a handle of 32 bytes.', {
+      hint: 'Let a secret node put the key away, redeemable by keyway-bench.',
+      detail: { field: 'key' },
+    });
+  }
+  await withSecrets([handle], redeemer('keyway-bench', job), async ({ bytesOf }) => {
+    bench.burnHmacKey(bytesOf(handle));
+  });
 }
 
 async function faultOf(fields: Fields<BenchConfig>): Promise<Fault> {

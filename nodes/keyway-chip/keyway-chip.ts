@@ -1,7 +1,6 @@
 import { type ChipSession, connectChip, defaultTiming, resetIntoFirmware } from '../../lib/esp/index.ts';
 import { nodePlatform } from '../../lib/esp/node.ts';
 import type { Lease } from '../shared/broker.ts';
-import { asBuffer } from '../shared/bytes.ts';
 import { fail } from '../shared/errors.ts';
 import type { Fields } from '../shared/evaluate.ts';
 import { type Job, type Outcome, onInput } from '../shared/jobs.ts';
@@ -9,6 +8,7 @@ import { migrate } from '../shared/migrate.ts';
 import { addChip, withPort } from '../shared/port-job.ts';
 import type { Red, RedNode } from '../shared/types.ts';
 import { type ChipConfig, defaults, migrations, operations } from './config.ts';
+import { readGuarded } from './guarded.ts';
 import { type NvsReading, nvsWish, readNvs } from './nvs.ts';
 
 const SECTOR = 4096;
@@ -37,7 +37,7 @@ export default function register(RED: Red): void {
             lease.setDevice(job.msg.device);
             const outcome =
               wish === null
-                ? await work(operation, session, { job, range, baudRate })
+                ? await work(operation, session, { red: RED, node: this, job, range, baudRate, raw: config.raw })
                 : await listNvs(session, { red: RED, node: this, job, wish, raw: config.raw }, baudRate);
             if (config.resetAfter) {
               lease.readAlong();
@@ -61,9 +61,13 @@ interface FlashRange {
 }
 
 interface Work {
+  red: Red;
+  node: RedNode;
   job: Job;
   range: FlashRange | null;
   baudRate: number;
+  /** Whether bytes of NVS are told too. */
+  raw: boolean;
 }
 
 async function rangeOf(
@@ -119,8 +123,10 @@ async function work(operation: (typeof operations)[number], session: ChipSession
   await session.startStub(options);
   await session.setBaudRate(baudRate, options);
   if (operation === 'read') {
-    const bytes = await session.readFlash(offset, size, options);
-    return { topic: 'chip/read', payload: asBuffer(bytes), status: `ok · ${job.seconds().toFixed(1)} s` };
+    const { red, node, raw } = work;
+    const read = (from: number, bytes: number): Promise<Uint8Array> => session.readFlash(from, bytes, options);
+    const payload = await readGuarded({ red, node, job, mac: facts.mac, offset, size, raw, read });
+    return { topic: 'chip/read', payload, status: `ok · ${job.seconds().toFixed(1)} s` };
   }
   if (work.range?.size === null) await session.eraseAll(options);
   else await session.eraseRange(offset, size, options);

@@ -2,8 +2,18 @@ import type { Migration } from '../shared/migrate.ts';
 import type { NvsRow, nvsSchemes, nvsSources } from '../shared/nvs-rows.ts';
 import type { JobConfig } from '../shared/saved.ts';
 
-/** none: no images, for a plan of NVS alone. */
-export const sources = ['msg', 'demo', 'files', 'web-tools', 'flasher-args', 'folder', 'merged', 'none'] as const;
+/** bootstrap: a folder with the bootstrap firmware. none: no images, for a plan of NVS alone. */
+export const sources = [
+  'msg',
+  'demo',
+  'bootstrap',
+  'files',
+  'web-tools',
+  'flasher-args',
+  'folder',
+  'merged',
+  'none',
+] as const;
 /**
  * as-is: what the set says. provisioning: app into factory, OTA slots and otadata emptied. direct: app into ota_0, and
  * otadata says so.
@@ -11,6 +21,8 @@ export const sources = ['msg', 'demo', 'files', 'web-tools', 'flasher-args', 'fo
 export const modes = ['as-is', 'provisioning', 'direct'] as const;
 /** What becomes of an NVS partition: other NVS namespaces stay, or it is made afresh. */
 export const nvsModes = ['merge', 'replace'] as const;
+/** As which firmware's entries the unit's identity is stored; none: the plan leaves it out. */
+export const identities = ['none', 'scadable', 'libscadable', 'gateway-esp'] as const;
 /** On a chip that encrypts its flash: refuse, or write through its encryption. */
 export const encryptions = ['refuse', 'encrypt'] as const;
 
@@ -25,6 +37,15 @@ export interface FlashPlanConfig extends JobConfig {
   /** For the source files. */
   files: { path: string; offset: string }[];
   mode: (typeof modes)[number];
+  identity: (typeof identities)[number];
+  /** What a mint node made. */
+  identityFrom: string;
+  identityFromType: string;
+  /** For firmware that keeps its broker beside its certificate. */
+  broker: string;
+  brokerType: string;
+  brokerPort: string;
+  brokerPortType: string;
   /** Whether NVS is written, and where its entries come from. */
   nvs: 'none' | (typeof nvsSources)[number];
   /** For nvs table. */
@@ -80,6 +101,13 @@ export const defaults = {
   pathType: 'str',
   files: [] as { path: string; offset: string }[],
   mode: 'as-is',
+  identity: 'none',
+  identityFrom: 'identity',
+  identityFromType: 'msg',
+  broker: 'identity.brokerHost',
+  brokerType: 'msg',
+  brokerPort: '8883',
+  brokerPortType: 'num',
   nvs: 'none',
   entries: [] as NvsRow[],
   nvsValue: 'nvs',

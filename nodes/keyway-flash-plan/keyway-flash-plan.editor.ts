@@ -5,7 +5,7 @@ import { nvsRowsIn, nvsTable, nvsWords } from '../../editor/shared/nvs-table.ts'
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
 import { nvsEncodings, nvsSchemes, nvsSources } from '../shared/nvs-rows.ts';
-import { defaults, encryptions, migrations, modes, nvsModes, sources } from './config.ts';
+import { defaults, encryptions, identities, migrations, modes, nvsModes, sources } from './config.ts';
 
 RED.nodes.registerType('keyway-flash-plan', {
   category: 'Keyway chips',
@@ -20,6 +20,13 @@ RED.nodes.registerType('keyway-flash-plan', {
     pathType: { value: 'str' },
     files: { value: [] },
     mode: { value: 'as-is' },
+    identity: { value: 'none' },
+    identityFrom: { value: 'identity' },
+    identityFromType: { value: 'msg' },
+    broker: { value: 'identity.brokerHost' },
+    brokerType: { value: 'msg' },
+    brokerPort: { value: '8883' },
+    brokerPortType: { value: 'num' },
     nvs: { value: 'none' },
     entries: { value: [] },
     nvsValue: { value: 'nvs' },
@@ -75,9 +82,10 @@ RED.nodes.registerType('keyway-flash-plan', {
       choices(this, 'keyway-flash-plan.source', [...sources]),
       this.source,
     );
-    showFor(source, ['msg', 'path', 'files', 'demo', 'none'], () => {
+    const ownRows = ['msg', 'files', 'demo', 'none', 'bootstrap'];
+    showFor(source, [...ownRows, 'path'], () => {
       const now = String(source.val());
-      return ['msg', 'files', 'demo', 'none'].includes(now) ? now : 'path';
+      return ownRows.includes(now) ? now : 'path';
     });
     typed('images', ['msg', 'flow', 'global', 'jsonata']);
     typed('path', TEXT, this._('keyway-flash-plan.placeholder.path'));
@@ -86,6 +94,7 @@ RED.nodes.registerType('keyway-flash-plan', {
       path: this._('keyway-flash-plan.placeholder.file'),
       offset: this._('keyway-flash-plan.placeholder.offset'),
     });
+    prepareIdentity(this);
     prepareNvs(this);
     typed('table', ['msg', 'flow', 'global', 'jsonata']);
     typed('keep', TEXT, this._('keyway.placeholder.none'));
@@ -108,6 +117,20 @@ RED.nodes.registerType('keyway-flash-plan', {
   },
 });
 
+/** The part of the dialog that is about the unit's identity: what its firmware keeps beside the certificate. */
+function prepareIdentity(node: EditorNode): void {
+  const identity = fillSelect(
+    '#node-input-identity',
+    choices(node, 'keyway-flash-plan.identity', [...identities]),
+    node.identity,
+  );
+  typed('identityFrom', ['msg', 'flow', 'global', 'jsonata']);
+  typed('broker', TEXT, node._('keyway.placeholder.none'));
+  typed('brokerPort', NUMBER);
+  const values = identities.map((layout) => `identity-${layout}`);
+  showFor(identity, values, () => `identity-${String(identity.val())}`);
+}
+
 /** The part of the dialog that is about NVS: shown once its entries come from somewhere. */
 function prepareNvs(node: EditorNode): void {
   const from = ['none', ...nvsSources];
@@ -127,5 +150,10 @@ function prepareNvs(node: EditorNode): void {
   typed('nvsSize', SIZE, node._('keyway-flash-plan.placeholder.fromTable'));
   const prefixed = (prefix: string, values: readonly string[]): string[] => values.map((value) => `${prefix}-${value}`);
   showFor(scheme, prefixed('scheme', nvsSchemes), () => `scheme-${String(scheme.val())}`);
-  showFor(nvs, prefixed('nvs', from), () => `nvs-${String(nvs.val())}`);
+  // Where the entries lie, and how, is asked for an identity too.
+  const written = nvs.add('#node-input-identity');
+  showFor(written, prefixed('nvs', [...from, 'identity']), () => {
+    const entries = String(nvs.val());
+    return `nvs-${entries === 'none' && $('#node-input-identity').val() !== 'none' ? 'identity' : entries}`;
+  });
 }

@@ -30,7 +30,8 @@ export default function register(RED: Red): void {
         job.signal.throwIfAborted();
         const plan = await planFlash(images, {
           platform: nodePlatform,
-          mode: config.mode,
+          // The bootstrap firmware is what a chip starts until it has been set up.
+          mode: config.source === 'bootstrap' ? 'provisioning' : config.mode,
           encryption: config.encryption,
           rewrite: !config.skip,
           force,

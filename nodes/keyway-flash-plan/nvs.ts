@@ -1,22 +1,22 @@
-import type { NvsRecipe, PlanOptions } from '../../lib/esp/index.ts';
+import type { NvsItem, NvsRecipe, PlanOptions } from '../../lib/esp/index.ts';
 import { fail } from '../shared/errors.ts';
 import type { Fields } from '../shared/evaluate.ts';
 import { checkItems, itemsOfRows, itemsOfValue } from '../shared/nvs-items.ts';
 import { keyHandleIn } from '../shared/nvs-keys.ts';
 import type { FlashPlanConfig } from './config.ts';
+import { identityFrom } from './identity.ts';
 
 /** The NVS partition that the node is to plan; nothing when it leaves NVS alone. @throws BAD_FIELD, BAD_NVS_CSV */
 export async function nvsFrom(
   config: FlashPlanConfig,
   fields: Fields<FlashPlanConfig>,
 ): Promise<NonNullable<PlanOptions['nvs']>> {
-  if (config.nvs === 'none') return [];
-  const items =
-    config.nvs === 'table'
-      ? await itemsOfRows(fields, config.entries)
-      : await itemsOfValue(await fields.value('nvsValue'), 'nvsValue');
+  if (config.nvs === 'none' && config.identity === 'none') return [];
+  const identity = await identityFrom(config, fields);
+  const items = [...identity.items, ...(await itemsFrom(config, fields))];
   checkItems(items);
-  const clears = await fields.words('clears');
+  // What another attempt left in the namespaces of the identity goes, whatever it was called.
+  const clears = [...new Set([...(await fields.words('clears')), ...identity.namespaces])];
   const recipe: NvsRecipe = {
     mode: config.nvsMode,
     items,
@@ -27,6 +27,12 @@ export async function nvsFrom(
   const offset = await placed('nvsOffset', fields);
   const size = await placed('nvsSize', fields);
   return [{ partition, recipe, ...(offset === null ? {} : { offset }), ...(size === null ? {} : { size }) }];
+}
+
+function itemsFrom({ nvs, entries }: FlashPlanConfig, fields: Fields<FlashPlanConfig>): Promise<NvsItem[]> {
+  if (nvs === 'table') return itemsOfRows(fields, entries);
+  if (nvs === 'none') return Promise.resolve([]);
+  return fields.value('nvsValue').then((value) => itemsOfValue(value, 'nvsValue'));
 }
 
 async function encryptionOf(

@@ -3,6 +3,7 @@ import { demoImageSet, type ImageSet, readMergedImage } from '../../lib/esp/inde
 import { type ImageSource, loadImageSet } from '../../lib/esp/node.ts';
 import { fail } from '../shared/errors.ts';
 import type { Fields } from '../shared/evaluate.ts';
+import { bootstrapFrom } from './bootstrap.ts';
 import type { FlashPlanConfig } from './config.ts';
 
 /** The image set that the node is to plan, wherever it comes from. @throws NO_IMAGES, BAD_FIELD, what the readers throw */
@@ -19,6 +20,8 @@ export async function imagesFrom(
       return { name: 'NVS', source: 'built', regions: [], erase: [], ...named };
     case 'demo':
       return demoImageSet(chip ?? 'ESP32-C3');
+    case 'bootstrap':
+      return await bootstrapFrom(await fields.text('path'), chip);
     case 'files':
       return await loadImageSet({ kind: 'files', files: config.files, ...named });
     case 'merged': {

@@ -12,15 +12,18 @@ import { nodePlatform } from '../../lib/esp/node.ts';
 import { failedRecord, recordOf } from '../../lib/record/index.ts';
 import { audit } from '../shared/audit.ts';
 import type { Fields } from '../shared/evaluate.ts';
+import { settlementOf } from '../shared/identity-pending.ts';
 import { type Job, type Outcome, onInput } from '../shared/jobs.ts';
 import { migrate } from '../shared/migrate.ts';
 import { addChip, type PortOnDemand, withPortTarget } from '../shared/port-job.ts';
+import { byNode } from '../shared/registry.ts';
 import { type Secrets, withSecrets } from '../shared/secrets.ts';
 import type { Red, RedNode } from '../shared/types.ts';
 import { imageCacheOf } from './cache.ts';
 import { defaults, type FlashConfig, migrations } from './config.ts';
 import { macOf, planIn } from './plan-in.ts';
 import { handlesOf, refuseInClear, splitForce } from './secrets.ts';
+import { boardOf, Settling } from './settling.ts';
 import { unitFacts } from './unit.ts';
 
 const TYPE = 'keyway-flash';
@@ -64,13 +67,20 @@ async function unitOf(
   fields: Fields<FlashConfig>,
   cache: ImageCache | undefined,
 ): Promise<Unit> {
-  const { force, inClear } = splitForce(await fields.words('force'));
-  const plan = planIn(await fields.value('plan'), force);
-  const mac = macOf(await fields.text('mac'));
+  const { force: words, inClear } = splitForce(await fields.words('force'));
+  const given = planIn(await fields.value('plan'), words);
+  const handles = handlesOf(given);
+  const identity = settlementOf(handles)?.identity.mac;
+  // An identity belongs to one board: nothing overrides that.
+  const guards = (codes: readonly string[]): string[] =>
+    codes.filter((code) => identity === undefined || code !== 'WRONG_BOARD');
+  const force = guards(words);
+  const plan = { ...given, force: guards(given.force ?? []) };
+  const mac = boardOf(macOf(await fields.text('mac')), identity);
   const flashSize = await fields.number('flashSize', { blank: 0 });
   return {
     plan,
-    handles: handlesOf(plan),
+    handles,
     namespace: await fields.text('namespace'),
     inClear,
     patienceMs: await fields.seconds('patience'),
@@ -95,6 +105,7 @@ async function flashUnit(RED: Red, node: RedNode, config: FlashConfig, job: Job,
   const { plan, handles, namespace, patienceMs } = unit;
   const { msg } = job;
   const found: Found = { facts: undefined, port: msg.device?.port ?? '', resumed: 0 };
+  const settling = await Settling.of(handles, job, byNode(node));
   try {
     const result = await withPortTarget(
       RED,
@@ -104,7 +115,9 @@ async function flashUnit(RED: Red, node: RedNode, config: FlashConfig, job: Job,
       async (port) => {
         found.port = port.target.name;
         return await withSecrets(handles, { nodeType: TYPE, job: job.id, namespace }, async (secrets) => {
-          const flashed = await flashPort(RED, job, unit, port, secrets, found);
+          const flashed = await flashPort(RED, job, unit, { port, secrets, found, settling });
+          // While its key is on loan still: where the registry cannot be told, all of it can be done again.
+          await settling?.verified(flashed.chip.mac);
           writeDown(RED, node, { job, unit, port, secrets, flashed });
           return flashed;
         });
@@ -119,7 +132,10 @@ async function flashUnit(RED: Red, node: RedNode, config: FlashConfig, job: Job,
     if (/^HANDLE_|^SECRET_/.test(code)) audit(RED, node, 'secret.denied', { job: job.id, port, code });
     const failure = { code, seconds: job.seconds(), chip, resumed };
     msg.record = failedRecord(unitFacts(job, port), plan, failure);
+    await settling?.failed(code).catch((trouble: unknown) => node.warn(String(trouble)));
     throw error;
+  } finally {
+    settling?.release();
   }
 }
 
@@ -150,13 +166,19 @@ interface Found {
   resumed: number;
 }
 
+/** What a job works with. */
+interface AtWork {
+  readonly port: PortOnDemand;
+  readonly secrets: Secrets;
+  readonly found: Found;
+  readonly settling: Settling | undefined;
+}
+
 async function flashPort(
   RED: Red,
   job: Job,
   unit: Unit,
-  port: PortOnDemand,
-  secrets: Secrets,
-  found: Found,
+  { port, secrets, found, settling }: AtWork,
 ): Promise<FlashResult> {
   const { plan, options, patienceMs } = unit;
   const target = {
@@ -181,6 +203,7 @@ async function flashPort(
     onProgress: (progress) => {
       // The chip starts with what it got: a console on this port is to hear its first words.
       if (progress.phase === 'reset') port.lease?.readAlong();
+      if (progress.phase === 'erase' || progress.phase === 'write') settling?.begin();
       job.progress(progress);
     },
     onDetected: (facts) => {

@@ -9,6 +9,9 @@ export const whats = ['set', 'app', 'bootloader'] as const;
 /** What is done with an NVS image. */
 export const nvsActions = ['build', 'list'] as const;
 
+/** The identity that a demo app looks for in NVS; none: it looks for none. */
+export const identities = ['none', 'scadable', 'libscadable', 'gateway-esp'] as const;
+
 export interface ImageConfig extends JobConfig {
   operation: string;
   operationType: string;
@@ -23,6 +26,8 @@ export interface ImageConfig extends JobConfig {
   projectType: string;
   imageVersion: string;
   imageVersionType: string;
+  /** Layout of the identity that the demo app looks for and speaks of. */
+  identity: (typeof identities)[number];
   /** Bytes of the app; blank = as small as it can be. */
   size: string;
   sizeType: string;
@@ -56,6 +61,7 @@ export const defaults = {
   projectType: 'str',
   imageVersion: '1.0.0',
   imageVersionType: 'str',
+  identity: 'none',
   size: '',
   sizeType: 'str',
   nvsAction: 'build',

@@ -15,7 +15,7 @@ import { nvsRowsIn, nvsTable, nvsWords } from '../../editor/shared/nvs-table.ts'
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
 import { nvsEncodings, nvsSchemes, nvsSources } from '../shared/nvs-rows.ts';
-import { defaults, migrations, nvsActions, operations, whats } from './config.ts';
+import { defaults, identities, migrations, nvsActions, operations, whats } from './config.ts';
 
 RED.nodes.registerType('keyway-image', {
   category: 'Keyway chips',
@@ -34,6 +34,7 @@ RED.nodes.registerType('keyway-image', {
     projectType: { value: 'str' },
     imageVersion: { value: '1.0.0' },
     imageVersionType: { value: 'str' },
+    identity: { value: 'none' },
     size: { value: '' },
     sizeType: { value: 'str' },
     nvsAction: { value: 'build' },
@@ -77,6 +78,7 @@ RED.nodes.registerType('keyway-image', {
     typed('source', ['msg', 'str', 'flow', 'global', 'env', 'jsonata']);
     typed('project', TEXT);
     typed('imageVersion', TEXT);
+    fillSelect('#node-input-identity', choices(this, 'keyway-image.identity', [...identities]), this.identity);
     typed('size', SIZE, this._('keyway-image.placeholder.size'));
     typed('timeout', NUMBER, this._('keyway.placeholder.none'));
     layOut(this._('keyway.label.options'));

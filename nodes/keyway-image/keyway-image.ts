@@ -46,10 +46,11 @@ async function build(config: ImageConfig, msg: Message, fields: Fields<ImageConf
   const project = (await fields.text('project')) ?? 'demo';
   const version = (await fields.text('imageVersion')) ?? '1.0.0';
   const size = await fields.number('size', { max: 16 * 1024 * 1024, blank: 0 });
-  const wished = size === 0 ? {} : { size };
+  const looksFor = config.identity === 'none' ? {} : { identity: { layout: config.identity } };
+  const wished = { ...(size === 0 ? {} : { size }), ...looksFor };
   if (config.what !== 'set') {
-    const named = config.what === 'app' ? { project, version } : {};
-    const bytes = buildImage({ kind: config.what, chip, ...named, ...wished });
+    const rest = config.what === 'app' ? { project, version, ...wished } : size === 0 ? {} : { size };
+    const bytes = buildImage({ kind: config.what, chip, ...rest });
     return { topic: 'image/built', payload: asBuffer(bytes), status: kilobytes(bytes.length) };
   }
   const set = demoImageSet(chip, 'factory', { project, version, ...wished });

@@ -6,10 +6,10 @@ export const operations = ['store', 'reveal'] as const;
 /** Where a secret that is put away comes from. */
 export const sources = ['msg', 'env', 'stored'] as const;
 
-/** How a secret that comes as a text is spelled; a Buffer is taken as it is. */
+/** How a secret that comes or goes as a text is spelled; a Buffer is taken as it is. */
 export const formats = ['text', 'hex', 'base64'] as const;
 
-export const kinds = ['secret', 'wifi-password', 'token', 'api-key', 'private-key', 'nvs-key'] as const;
+export const kinds = ['secret', 'wifi-password', 'token', 'api-key', 'private-key', 'nvs-key', 'flash-image'] as const;
 
 export interface SecretConfig extends JobConfig {
   operation: (typeof operations)[number];

@@ -163,7 +163,9 @@ async function reveal(
     const named = namespace === undefined ? {} : { namespace };
     const request = { nodeType: TYPE, kind: config.kind, job: job.id, ...named };
     const text = typeof handle === 'string' ? handle : '';
-    const value = await withLease(text, request, async (bytes) => bytes.toString('utf8'));
+    const value = await withLease(text, request, async (bytes) =>
+      bytes.toString(config.format === 'text' ? 'utf8' : config.format),
+    );
     audit(RED, node, 'secret.revealed', facts);
     return outcome(RED, config, job, 'secret/revealed', value, { kind: config.kind });
   } catch (error) {

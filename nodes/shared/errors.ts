@@ -4,7 +4,7 @@ import { errorMaker } from '../../lib/errors/index.ts';
 export const nodeErrors = {
   PORT_NOT_SET: 'the node names no port, or no port pool, and msg.device.port is empty',
   PORT_NOT_ALLOWED: 'msg.device.port names no port that is deployed here, nor one that a port pool names',
-  BUSY: 'the port is in use by another job, and this node refuses rather than waits',
+  BUSY: 'the port is in use by another job, or its pool has no free place, and this node refuses rather than waits',
   CANCELLED: 'somebody ended the job, or the flow was deployed again',
   TIMEOUT: 'the job took longer than its timeout field allows',
   BAD_FIELD: 'a field holds a value of the wrong kind or out of range',

@@ -1,4 +1,5 @@
 import { isLoopback } from '../../lib/link/index.ts';
+import { fail } from './identity-errors.ts';
 import type { Red } from './types.ts';
 
 export interface Ask {
@@ -9,6 +10,7 @@ export interface Ask {
 
 interface Reply {
   status(code: number): Reply;
+  set(name: string, value: string): Reply;
   json(body: unknown): unknown;
 }
 
@@ -30,27 +32,48 @@ export function isForeign(ask: Ask, hasLogin: boolean): boolean {
   return isLoopback(local) && !isLoopback(nameOf(host));
 }
 
-/** An admin route of ours: behind a permission, refusing foreign origins, answering failures as JSON with their code. */
+/** Who may do what. The last ones hand out, or withdraw, what devices are known by. */
+export type Permission = 'keyway.read' | 'keyway.write' | 'keyway.mint' | 'keyway.revoke' | 'keyway.export';
+
+const DELICATE: readonly Permission[] = ['keyway.mint', 'keyway.revoke', 'keyway.export'];
+
+/**
+ * An admin route of ours: behind a permission, refusing foreign origins, answering failures as JSON with their code.
+ * Delicate ones work on loopback alone while there is no login: whoever reaches the editor from elsewhere could use them.
+ */
 export function adminRoute(
   red: Red,
   method: 'get' | 'post',
   path: string,
-  permission: 'keyway.read' | 'keyway.write',
+  permission: Permission,
   handle: (ask: Ask) => Promise<unknown>,
 ): void {
   red.httpAdmin[method](path, red.auth.needsPermission(permission), (request, response) => {
     const reply = response as Reply;
-    if (isForeign(request as Ask, Boolean(red.settings.adminAuth))) {
-      reply.status(403).json({ code: 'FOREIGN_ORIGIN' });
-      return;
+    const hasLogin = Boolean(red.settings.adminAuth);
+    const refuse = (status: number, error: unknown): void => {
+      const { code, message, hint } = error as { code?: unknown; message?: unknown; hint?: unknown };
+      reply.status(status).json({ code: code ?? 'INTERNAL', message, hint });
+    };
+    if (isForeign(request as Ask, hasLogin)) reply.status(403).json({ code: 'FOREIGN_ORIGIN' });
+    else if (DELICATE.includes(permission) && !hasLogin && !isNear(request as Ask)) refuse(403, notHere(permission));
+    else {
+      handle(request as Ask).then(
+        (body) => void reply.set('Cache-Control', 'no-store').json(body),
+        (error: unknown) => refuse(400, error),
+      );
     }
-    handle(request as Ask).then(
-      (body) => void reply.json(body),
-      (error: unknown) => {
-        const { code, message, hint } = error as { code?: unknown; message?: unknown; hint?: unknown };
-        reply.status(400).json({ code: code ?? 'INTERNAL', message, hint });
-      },
-    );
+  });
+}
+
+/** Whether a request comes from this machine. */
+export function isNear({ socket }: Ask): boolean {
+  return isLoopback((socket.remoteAddress ?? '').replace(/^::ffff:/, ''));
+}
+
+function notHere(permission: Permission): Error {
+  return fail('LOOPBACK_ONLY', `This Node-RED has no login, so it does this for its own machine alone.`, {
+    hint: `Set adminAuth in settings.js, and give the user the permission ${permission}.`,
   });
 }
 

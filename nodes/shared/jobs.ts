@@ -1,9 +1,8 @@
 import { codeOf, isKeywayError, KeywayError } from '../../lib/errors/index.ts';
-import type { Progress } from '../../lib/esp/index.ts';
 import { closeLingering } from './broker.ts';
 import { fail } from './errors.ts';
 import { Fields } from './evaluate.ts';
-import { progressText, realTiming, Throttle, type Timing } from './progress.ts';
+import { type JobProgress, progressText, realTiming, Throttle, type Timing } from './progress.ts';
 import { StatusLine } from './status.ts';
 import type { JobConfig, Message, Red, RedNode } from './types.ts';
 
@@ -20,7 +19,7 @@ export interface Job {
   readonly signal: AbortSignal;
   /** Starts the clock of the timeout field: waiting for a port does not count. */
   begin(): void;
-  progress(progress: Progress): void;
+  progress(progress: JobProgress): void;
   /** Blue ring with these words. */
   working(text: string): void;
   /** Yellow ring with these words: a person or another job has to do something. */
@@ -175,7 +174,7 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
       if (!closed) send(atOutput(note, output, options.outputs ?? 1));
     };
     const phaseWord = (phase: string): string => red._(`keyway.phase.${phase}`);
-    const throttle = new Throttle<Progress>(
+    const throttle = new Throttle<JobProgress>(
       (progress) => {
         // A person has to plug the board in again.
         if (progress.phase === 'wait') status.waiting(key, phaseWord('wait'));
@@ -252,7 +251,9 @@ function failureOf(thrown: unknown, signal: AbortSignal): Error {
     if (isKeywayError(thrown, reason.code)) return thrown;
     // How far a partial operation came is in what was thrown.
     const detail = { ...reason.detail, ...(isKeywayError(thrown) ? thrown.detail : {}) };
-    return new KeywayError(reason.code, reason.message, {
+    const { stepsDone, steps } = detail;
+    const came = stepsDone === undefined ? '' : ` ${stepsDone} of ${steps} steps were done and verified before.`;
+    return new KeywayError(reason.code, `${reason.message}${came}`, {
       ...(reason.hint === undefined ? {} : { hint: reason.hint }),
       cause: thrown,
       detail,

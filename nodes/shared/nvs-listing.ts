@@ -4,7 +4,8 @@ import { asBuffer } from './bytes.ts';
 /** What may be told of an NVS image: where each entry lies and how long it is; the values on request alone. */
 export function listingOf(content: NvsContent, raw: boolean): Record<string, unknown> {
   const { freeEntries, usedEntries, pages, torn } = content;
-  const entries = raw ? content.entries.map((entry) => ({ ...entry, value: plain(entry.value) })) : redactNvs(content);
+  const listed = redactNvs(content);
+  const entries = raw ? content.entries.map(({ value }, i) => ({ ...listed[i], value: plain(value) })) : listed;
   return { entries, freeEntries, usedEntries, pages, torn };
 }
 

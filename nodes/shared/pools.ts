@@ -1,4 +1,5 @@
 import { formatAddress, listPorts, type PortInfo, parseAddress, type UsbIdentity } from '../../lib/link/index.ts';
+import { fail } from './errors.ts';
 import type { PortTarget } from './port-target.ts';
 
 /** Ports that messages may name although no keyway-port node leads there: a deployed keyway-port-pool node. */
@@ -17,6 +18,14 @@ export interface DeployedPool {
 interface Desk {
   readonly busy: Map<string, number>;
   readonly waiting: { readonly address: string; grant(): void }[];
+}
+
+export interface SlotOptions {
+  readonly signal: AbortSignal;
+  /** Whether to wait for a place; else BUSY. */
+  readonly wait: boolean;
+  /** Called when there is something to wait for. */
+  onWaiting?(): void;
 }
 
 const pools = new Map<string, DeployedPool>();
@@ -75,15 +84,16 @@ function addressIn(text: string): string | undefined {
  * Waits until the pool that a port was chosen from lets one more of its ports be worked on. Jobs for the same port
  * share its place: they wait for each other anyway. A port that is no pool's never waits.
  *
- * @param onWaiting called when there is something to wait for.
  * @returns the way to give the place back. Call it once the port is given back too.
- * @throws the reason of `signal`.
+ * @throws BUSY where it may not wait, and the reason of `signal`.
  */
-export async function poolSlot(target: PortTarget, signal: AbortSignal, onWaiting?: () => void): Promise<() => void> {
+export async function poolSlot(target: PortTarget, options: SlotOptions): Promise<() => void> {
+  const { signal, wait, onWaiting } = options;
   const { pool: id, address } = target;
   signal.throwIfAborted();
   if (id === undefined) return () => undefined;
   const desk: Desk = desks.get(id) ?? { busy: new Map(), waiting: [] };
+  if (!wait && !fits(id, desk, address)) throw noPlace(id, target, desk);
   desks.set(id, desk);
   await new Promise<void>((resolve, reject) => {
     const abandon = (): void => {
@@ -118,15 +128,28 @@ export async function poolSlot(target: PortTarget, signal: AbortSignal, onWaitin
 function serve(id: string): void {
   const desk = desks.get(id);
   if (desk === undefined) return;
-  const limit = pools.get(id)?.atOnce ?? 0;
-  const fits = (address: string): boolean => limit === 0 || desk.busy.has(address) || desk.busy.size < limit;
   for (const entry of [...desk.waiting]) {
-    if (!fits(entry.address)) continue;
+    if (!fits(id, desk, entry.address)) continue;
     desk.waiting.splice(desk.waiting.indexOf(entry), 1);
     desk.busy.set(entry.address, (desk.busy.get(entry.address) ?? 0) + 1);
     entry.grant();
   }
   forgetIdle(id, desk);
+}
+
+/** Whether a job for that port may begin now. */
+function fits(id: string, { busy }: Desk, address: string): boolean {
+  const limit = pools.get(id)?.atOnce ?? 0;
+  return limit === 0 || busy.has(address) || busy.size < limit;
+}
+
+function noPlace(id: string, { name }: PortTarget, { busy }: Desk): Error {
+  const pool = pools.get(id)?.name ?? id;
+  const ports = [...busy.keys()];
+  return fail('BUSY', `The port ${name} has to wait: ${ports.length} of the port pool ${pool} are worked on at once.`, {
+    hint: `Wait until one of them is done (${ports.join(', ')}), let the node queue its messages, or let the pool do more at once.`,
+    detail: { port: name, pool },
+  });
 }
 
 function forgetIdle(id: string, desk: Desk): void {

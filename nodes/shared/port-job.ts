@@ -46,13 +46,9 @@ export async function withPortTarget<T>(
   let leave = (): void => undefined;
   const queued = (): void => job.waiting(red._('keyway.status.queued'));
   const take = async (): Promise<Lease> => {
-    leave = await poolSlot(target, job.signal, queued);
-    const taken = await acquirePort(target, {
-      owner: `${node.name || node.type} (${target.name})`,
-      wait: config.whenBusy !== 'refuse',
-      signal: job.signal,
-      onWaiting: queued,
-    });
+    const turn = { signal: job.signal, wait: config.whenBusy !== 'refuse', onWaiting: queued };
+    leave = await poolSlot(target, turn);
+    const taken = await acquirePort(target, { owner: `${node.name || node.type} (${target.name})`, ...turn });
     lease = taken;
     job.lastResort(async () => {
       await taken.release();

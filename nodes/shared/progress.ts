@@ -1,5 +1,15 @@
 import type { Progress } from '../../lib/esp/index.ts';
 
+/** How far a job has come: in bytes or steps of a plan, or in places that were looked at. */
+export interface JobProgress extends Omit<Progress, 'phase' | 'unit'> {
+  readonly phase: string;
+  readonly unit: Progress['unit'] | 'places';
+  /** Of a search on a bus: where it looks, and how many have answered so far. */
+  readonly baudRate?: number;
+  readonly address?: number;
+  readonly found?: number;
+}
+
 /** Timers and time, so that tests need not wait. */
 export interface Timing {
   now(): number;
@@ -55,7 +65,10 @@ export class Throttle<T> {
 }
 
 /** Progress as a status text: `43 % · 92 kB/s`, or the phase's word while there is nothing to count. */
-export function progressText(progress: Progress, phaseWord: (phase: string) => string): string {
+export function progressText(progress: JobProgress, phaseWord: (phase: string) => string): string {
+  if (progress.unit === 'places' && progress.total > 0) {
+    return `${phaseWord(progress.phase)} ${Math.floor((100 * progress.done) / progress.total)} %`;
+  }
   if (progress.unit !== 'B' || progress.total <= 0) return phaseWord(progress.phase);
   const percent = `${Math.floor((100 * progress.done) / progress.total)} %`;
   return progress.rate === null ? percent : `${percent} · ${Math.round(progress.rate / 1000)} kB/s`;

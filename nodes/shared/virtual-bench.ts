@@ -29,6 +29,8 @@ interface Board {
   readonly flash: Uint8Array;
   /** The key of its flash encryption. */
   readonly key: Uint8Array;
+  /** The key in its efuses from which those of NVS follow. */
+  readonly hmacKey?: Uint8Array;
 }
 
 /** How many boards that were taken out are kept beside the one that is in. */
@@ -76,6 +78,15 @@ export class VirtualBench {
   swap(mac: string | undefined, model?: string): VirtualChip {
     const known = this.#boards.find((board) => board.mac === spelledOut(mac) && board.model === (model ?? board.model));
     const board = known ?? this.#newBoard(mac ?? randomMac(), model ?? this.#board.model);
+    return this.#putIn(board);
+  }
+
+  /** Burns a key into the efuses of the board that is in, which starts again with it. @throws BAD_CHIP_OPTION */
+  burnHmacKey(key: Uint8Array): VirtualChip {
+    return this.#putIn({ ...this.#board, hmacKey: Uint8Array.from(key) });
+  }
+
+  #putIn(board: Board): VirtualChip {
     const chip = this.#chip(board);
     this.#boards = [{ ...board, mac: chip.mac }, ...this.#boards.filter((other) => other.mac !== chip.mac)];
     this.#boards.splice(DRAWER + 1);
@@ -97,7 +108,7 @@ export class VirtualBench {
     return this.#boards[0] as Board;
   }
 
-  #chip({ model, mac, flash, key }: Board): VirtualChip {
+  #chip({ model, mac, flash, key, hmacKey }: Board): VirtualChip {
     const { flashTiming, line, connection, secureBoot, encryption, secureDownload } = this.#config;
     const free = line === 'free' || (line === 'auto' && process.env.KEYWAY_LINE === 'free');
     // The ESP32 has neither of the two, and the dialog does not offer them for it.
@@ -115,6 +126,7 @@ export class VirtualBench {
         manualEncryptDisabled: encryption === 'release',
         secureDownload: secureDownload && fits,
         ...(encryption === 'off' ? {} : { encryptionKey: key }),
+        ...(hmacKey === undefined ? {} : { hmacKey }),
       },
     });
   }

@@ -19,6 +19,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'lib/link',
     'lib/vault',
     'lib/esp',
+    'lib/osdp',
     'lib/record',
     'lib/registry',
     'lib/pki',
