@@ -1,4 +1,4 @@
-// `npm run pictures`: the README's pictures, taken of the example flows in a real editor.
+// `npm run pictures`: the README's pictures, taken of the example flows in a real editor; `-- osdp` only that one.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findChromium, openBrowser } from '../test/support/chromium.ts';
@@ -12,6 +12,7 @@ const PICTURES = {
   'plug-event': '01-flash/Boards by plug event.json',
   resumed: '01-flash/Cable pulled and resumed.json',
   identity: '04-identity/Provisioning mode, end to end.json',
+  osdp: '05-osdp/Find an unknown reader.json',
   manifest: '01-flash/ESP Web Tools manifest.json',
   'several-chips': '01-flash/Several chips at once.json',
   'borrowed-port': '02-bench/Serial port borrowed and handed back.json',
@@ -21,6 +22,7 @@ const PICTURES = {
 const STORIES = {
   'plug-event': { press: ['Unplug them', 'Plug four boards in'], until: 'label of the board' },
   resumed: { press: ['Flash it, and trip over the cable', 'Plug it in again'], until: 'resumed and done' },
+  osdp: { press: ['Find it'], until: 'found' },
   identity: { press: ['Provision a blank chip'], until: 'unit-1 is ready' },
   'nvs-namespace': { press: ['Set the unit up', 'Move it to another site', 'List its NVS'], until: 'its NVS' },
 };
@@ -28,7 +30,9 @@ const STORIES = {
 build();
 const executable = findChromium();
 if (executable === undefined) throw new Error('No Chromium on this machine.');
+const wished = process.argv.slice(2);
 for (const [name, file] of Object.entries(PICTURES)) {
+  if (wished.length > 0 && !wished.includes(name)) continue;
   const red = await NodeRed.start({ KEYWAY_LINE: 'free' });
   await red.deploy(JSON.parse(readFileSync(join('examples', 'flows', file), 'utf8')));
   const browser = await openBrowser(executable);
