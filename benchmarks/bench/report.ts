@@ -1,9 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 
-/** One measured figure. `bar` and `holds` are null where nothing is demanded; `peer` is what it was measured beside. */
+/**
+ * One measured figure. `bar` is null where nothing is demanded, `holds` also where what it is to be measured beside is
+ * missing, and `value` then too; `peer` is what it was measured beside.
+ */
 export interface Row {
   readonly measure: string;
-  readonly value: number;
+  readonly value: number | null;
   readonly unit: string;
   readonly bar: number | null;
   readonly holds: boolean | null;
@@ -25,6 +28,11 @@ export function reported(measure: string, value: number, unit: string, peer: str
   return { measure, value: round(value), unit, bar: null, holds: null, peer };
 }
 
+/** The middle one of an odd number of values. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
 function round(value: number): number {
   return Math.round(value * 10_000) / 10_000;
 }
@@ -36,8 +44,14 @@ export async function report(name: string, rows: readonly Row[]): Promise<boolea
   console.table(
     rows.map(({ bar, holds, peer, ...row }) => ({
       ...row,
-      bar: bar === null ? '' : `${row.value <= bar === holds ? '≤' : '≥'} ${bar}`,
-      holds: holds === null ? '' : holds ? 'yes' : 'NO',
+      value: row.value ?? '',
+      bar:
+        bar === null
+          ? ''
+          : holds === null || row.value === null
+            ? bar
+            : `${row.value <= bar === holds ? '≤' : '≥'} ${bar}`,
+      holds: holds === null ? (bar === null ? '' : '?') : holds ? 'yes' : 'NO',
       peer: peer ?? '',
     })),
   );

@@ -1,15 +1,18 @@
 import { createTicket, createToken, type TokenScope } from '../../lib/pki/node.ts';
 import { authorityById, type DeployedAuthority, deployedAuthorities } from '../shared/authority.ts';
 import { fail } from '../shared/errors.ts';
-import { adminRoute } from '../shared/http.ts';
+import { adminRoute, type Permission } from '../shared/http.ts';
 import type { Red } from '../shared/types.ts';
 
 const DAY = 86_400_000;
 
 /** What the editor and scripts ask for: tickets and tokens of the enrolment service. */
 export function mountRoutes(RED: Red): void {
-  const route = (path: string, handle: (body: Record<string, unknown>) => Promise<unknown>): void =>
-    adminRoute(RED, 'post', path, 'keyway.mint', ({ body }) => handle((body ?? {}) as Record<string, unknown>));
+  const route = (
+    path: string,
+    handle: (body: Record<string, unknown>) => Promise<unknown>,
+    permission: Permission = 'keyway.mint',
+  ): void => adminRoute(RED, 'post', path, permission, ({ body }) => handle((body ?? {}) as Record<string, unknown>));
   route('/keyway/authority/ticket', async (body) => {
     const [namespace, mac] = [text(body, 'namespace'), text(body, 'mac')];
     const replace = body.replace === true;
@@ -33,11 +36,15 @@ export function mountRoutes(RED: Red): void {
     const { id, prefix, scopes, expiresAt } = record;
     return { token, id, prefix, scopes, expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString() };
   });
-  route('/keyway/authority/token/revoke', async (body) => {
-    const { registry } = await authorityFor(body, '').open();
-    const { id, revokedAt } = await registry.revokeToken(text(body, 'id'), undefined, { actor: 'keyway-authority' });
-    return { id, revokedAt: revokedAt === null ? null : new Date(revokedAt).toISOString() };
-  });
+  route(
+    '/keyway/authority/token/revoke',
+    async (body) => {
+      const { registry } = await authorityFor(body, '').open();
+      const { id, revokedAt } = await registry.revokeToken(text(body, 'id'), undefined, { actor: 'keyway-authority' });
+      return { id, revokedAt: revokedAt === null ? null : new Date(revokedAt).toISOString() };
+    },
+    'keyway.revoke',
+  );
 }
 
 /** The authority that is named, or the only one that has the namespace. @throws AUTHORITY_NOT_SET */

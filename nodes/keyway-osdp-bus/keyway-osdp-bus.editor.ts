@@ -1,5 +1,6 @@
 import { choices, fillSelect, layOut } from '../../editor/shared/form.ts';
 import { nameOf } from '../../editor/shared/labels.ts';
+import { busTestButton } from '../../editor/shared/osdp-dialog.ts';
 import { readerRowsIn, readerTable } from '../../editor/shared/reader-table.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
@@ -32,6 +33,7 @@ RED.nodes.registerType('keyway-osdp-bus', {
       this.baudRate,
     );
     fillSelect('#node-config-input-mode', choices(this, 'keyway-osdp-bus.mode', [...modes]), this.mode);
+    busTestButton(this);
     readerTable($('#keyway-osdp-readers'), this.readers, {
       address: this._('keyway-osdp-bus.row.address'),
       name: this._('keyway-osdp-bus.row.name'),

@@ -1,11 +1,13 @@
 import { checkAddress, checkBaudRate } from '../../lib/osdp/index.ts';
 import { choosePort } from '../shared/deployed.ts';
 import { fail } from '../shared/errors.ts';
+import { adminRoute } from '../shared/http.ts';
 import { migrate } from '../shared/migrate.ts';
 import { deployBus, OsdpBus } from '../shared/osdp-bus.ts';
 import type { KnownReader } from '../shared/osdp-keys.ts';
 import type { Message, Red, RedNode } from '../shared/types.ts';
 import { type BusConfig, defaults, modes, type ReaderRow, securities } from './config.ts';
+import { tryOut } from './try-out.ts';
 
 export default function register(RED: Red): void {
   function BusNode(this: RedNode, saved: BusConfig): void {
@@ -52,6 +54,11 @@ export default function register(RED: Red): void {
     });
   }
   RED.nodes.registerType('keyway-osdp-bus', BusNode);
+
+  adminRoute(RED, 'post', '/keyway/osdp/test', 'keyway.write', async ({ body }) => {
+    const { bus } = (body ?? {}) as { bus?: unknown };
+    return await tryOut(typeof bus === 'string' ? bus : '');
+  });
 }
 
 /** @throws BAD_OSDP_ADDRESS */

@@ -1,7 +1,7 @@
 import type { By } from '../../lib/registry/index.ts';
 import { describeHandle, discardHandle } from '../../lib/vault/index.ts';
 import { authorityById, type OpenAuthority } from './authority.ts';
-import type { Identity } from './identity.ts';
+import type { Identity } from './identity-shape.ts';
 import type { DeviceName } from './states.ts';
 
 /** A certificate whose key is in the vault, and which no chip is known to hold yet. */

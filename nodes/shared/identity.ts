@@ -3,32 +3,12 @@ import { type Issued, nodePki } from '../../lib/pki/node.ts';
 import { createHandle, wipe } from '../../lib/vault/index.ts';
 import type { DeployedAuthority, OpenAuthority } from './authority.ts';
 import { lives, type Pending, pendingOf, remember, settledElsewhere } from './identity-pending.ts';
+import type { Identity } from './identity-shape.ts';
 import { pemBytes } from './pem-bytes.ts';
 import { withColons } from './registry.ts';
 import type { DeviceName } from './states.ts';
 
-/** What `msg.identity` is: everything of a device's identity but its key, for which a handle stands. */
-export interface Identity {
-  /** 32 lower-case hex digits. */
-  readonly serial: string;
-  readonly namespace: string;
-  /** Lower case with colons. */
-  readonly mac: string;
-  readonly state: 'pending' | 'live' | 'revoked';
-  /** ISO 8601. */
-  readonly notBefore: string;
-  readonly notAfter: string;
-  /** The device's certificate alone, PEM. */
-  readonly certificate: string;
-  /** With the intermediates above it: what a device sends. */
-  readonly chain: string;
-  /** Intermediates and root: what a device verifies its broker with, where that has its certificate from here. */
-  readonly ca: string;
-  /** The namespace's broker, where its settings name one. */
-  readonly brokerHost: string | null;
-  /** Handle of the private key; absent where the key was made elsewhere. */
-  readonly key?: string;
-}
+export type { Identity } from './identity-shape.ts';
 
 /** What is under way for a device, so that two messages do not mint for it at once. */
 const turns = new Map<string, Promise<unknown>>();

@@ -190,9 +190,14 @@ describe('NVS on its way to a chip', () => {
         entries: [row('wifi/pass', 'string', 'plain words')],
       }),
       { id: 'list', type: 'keyway-chip', operation: 'nvs', raw: true, port: 'port-nvs-hmac', wires: [['out'], []] },
+      { id: 'burn', type: 'keyway-bench', chip: 'chip-nvs-hmac', action: 'burn-hmac-key', wires: [['progress']] },
     ]);
     assert.equal(await bench.failure('plan', {}), 'BAD_FIELD');
     assert.equal(await bench.failure('plan', { device: { nvsKey: randomBytes(32) } }), 'BAD_FIELD');
+    // A chip without the key could not read what would be written.
+    assert.equal(await bench.failure('plan', { device: { nvsKey: handle('keyway-flash') } }), 'NVS_NO_HMAC_KEY');
+    bench.send('burn', { device: { nvsKey: handle('keyway-bench') } });
+    await bench.completed.next(({ complete }) => complete.source.id === 'burn');
     bench.send('plan', { device: { nvsKey: handle('keyway-flash') } });
     await bench.out.next();
     bench.send('list', { device: { nvsKey: handle('keyway-chip') } });

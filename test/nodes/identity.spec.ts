@@ -252,6 +252,24 @@ describe('an identity on its way into a chip', () => {
     assert.equal(known?.state, 'registered', 'nothing was written');
   });
 
+  it('is encrypted with keys of a partition, which are read back no more than it is', async () => {
+    const bench = await Bench.load([
+      ...line('id-10', { plan: { nvsScheme: 'nvs_keys' } }),
+      { id: 'list', type: 'keyway-chip', operation: 'nvs', port: 'port-id-10', wires: [['out'], []] },
+      {
+        ...{ id: 'read', type: 'keyway-chip', operation: 'read', port: 'port-id-10', wires: [['out'], []] },
+        ...{ offset: '0x8000', size: '0x10000' },
+      },
+    ]);
+    const { identity } = await sent(bench, 'detect', { device });
+    assert.equal(identity.state, 'live');
+    const { payload } = await sent(bench, 'list', {});
+    assert.equal(payload.encrypted, true);
+    assert.deepEqual(payload.entries.map(({ key }: Msg) => key).sort(), ['ca', 'cert', 'key']);
+    const read = await sent(bench, 'read', {});
+    assert.deepEqual([read.payload.secrets, read.payload.nvs[0].encrypted], [['nvs', 'nvs_keys'], true]);
+  });
+
   it('is not read back but as a handle and a listing, unless that is asked for, and written down', async () => {
     const read = (id: string, more: Record<string, unknown>): FlowNode => ({
       ...{ id, type: 'keyway-chip', operation: 'read', port: 'port-id-8', wires: [['out'], []] },

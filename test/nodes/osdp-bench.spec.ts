@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { Bench, type FlowNode, unload } from './harness.ts';
-import { busOf, bench as readersBench } from './osdp-flow.ts';
+import { Bench, type FlowNode, request, unload } from './harness.ts';
+import { busOf, bench as readersBench, row } from './osdp-flow.ts';
 
 function hand(action: string, fields: Record<string, unknown> = {}): FlowNode {
   return {
@@ -81,4 +81,38 @@ describe('keyway-readers-bench and keyway-virtual-readers', () => {
       assert.equal(await bench.failure('hand-power', {}), 'NO_VIRTUAL_READER');
     });
   }
+});
+
+describe('the Test button of keyway-osdp-bus', () => {
+  afterEach(unload);
+
+  const test = async (bus: unknown) => {
+    const reply = await request().post('/keyway/osdp/test').set('Host', '127.0.0.1').send({ bus });
+    return [reply.status, reply.body] as [number, Record<string, unknown>];
+  };
+
+  it('says which readers of the list answer', async () => {
+    const readers = [row(0), row(1, 'default'), row(9), row(2, 'environment', 'KEYWAY_TEST_NEVER')];
+    await Bench.load(busOf('tried', { count: '3' }, { readers }));
+    assert.deepEqual(await test('bus'), [
+      200,
+      {
+        baudRate: 9600,
+        readers: [
+          { address: 0, code: null },
+          { address: 1, code: null },
+          { address: 9, code: 'NO_REPLY' },
+          { address: 2, code: 'SECRET_MISSING' },
+        ],
+      },
+    ]);
+  });
+
+  it('says what is wrong with the bus', async () => {
+    await Bench.load(busOf('untried', {}, { port: '' }));
+    const [status, body] = await test('bus');
+    assert.deepEqual([status, body.code], [400, 'PORT_NOT_SET']);
+    assert.equal((await test('none'))[1].code, 'BUS_NOT_SET');
+    assert.equal((await test(undefined))[1].code, 'BUS_NOT_SET');
+  });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseSize } from '../../nodes/shared/evaluate.ts';
-import { isForeign } from '../../nodes/shared/http.ts';
+import { isForeign, isNear } from '../../nodes/shared/http.ts';
 import { type Migration, migrate } from '../../nodes/shared/migrate.ts';
 import { progressText, Throttle } from '../../nodes/shared/progress.ts';
 import { StatusLine, shorten } from '../../nodes/shared/status.ts';
@@ -113,6 +113,12 @@ describe('what the nodes share', () => {
     assert.equal(isForeign(ask({ ...proxied, origin: 'https://evil.example' }), true), true);
     assert.equal(isForeign(ask({ host: 'localhost:1880', origin: 'null' }), true), true);
     assert.equal(isForeign(ask({}), true), true);
+  });
+
+  it('a request is near when it comes from this machine', () => {
+    const from = (remoteAddress?: string): boolean => isNear({ headers: {}, socket: { remoteAddress } });
+    assert.deepEqual(['127.0.0.1', '::1', '::ffff:127.0.0.1'].map(from), [true, true, true]);
+    assert.deepEqual(['10.0.0.7', '::ffff:10.0.0.7', 'fe80::1', undefined].map(from), [false, false, false, false]);
   });
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { loadMaterial, openKey } from '../../../lib/pki/authority/material.ts';
 import { encryptPrivateKey } from '../../../lib/pki/authority/passphrase.ts';
 import { parseCertificate, parsePem, toPem } from '../../../lib/pki/index.ts';
 import { Authority } from '../../../lib/pki/node.ts';
@@ -60,6 +61,15 @@ describe('pki: the authority', () => {
     assert.deepEqual(intermediate.authority, { pathLength: 0 });
     assert.deepEqual(intermediate.keyUsage, ['keyCertSign', 'cRLSign']);
     assert.deepEqual(intermediate.crlUrls, ['http://crl.example.com/root.crl']);
+    assert.deepEqual([intermediate.purposes, root.purposes], [['clientAuth'], null]);
+    const { services } = await authority.state();
+    assert.deepEqual(services?.purposes, ['serverAuth']);
+    for (const { der } of [leaf, intermediate, root]) {
+      // Basic constraints and key usage, each marked as critical: RFC 5280 §4.2.1.9, §4.2.1.3.
+      for (const extension of ['0603551d130101ff', '0603551d0f0101ff']) {
+        assert.ok(Buffer.from(der).includes(Buffer.from(extension, 'hex')), extension);
+      }
+    }
     assert.equal(issued.chain, issued.pem + toPem('CERTIFICATE', intermediate.der));
     const [x, y, z] = [leaf, intermediate, root].map(({ der }) => new X509Certificate(der)) as [
       X509Certificate,
@@ -157,6 +167,17 @@ describe('pki: the authority', () => {
     await authority.issueDevice(await device());
   });
 
+  it('revokes of a device what is not over, whichever way it came', async () => {
+    let now = NOW;
+    const { authority, store } = await make({ clock: () => now });
+    const over = await authority.issueDevice(await device());
+    now = over.notAfter;
+    const [live, pending] = [await authority.issueDevice(await device()), await authority.issueDevice(await device())];
+    await store.markLive(live.serial);
+    assert.deepEqual((await authority.revokeDevice(NAMESPACE, MAC)).sort(), [live.serial, pending.serial].sort());
+    assert.equal((await store.certificate(over.serial))?.state, 'pending');
+  });
+
   it('refuses while the clock is behind the newest record', async () => {
     let now = NOW;
     const { authority, store } = await make({ clock: () => now });
@@ -222,8 +243,10 @@ describe('pki: the authority', () => {
       assert.ok(demo && root !== null && root.notAfter <= NOW + 30 * DAY, 'a demonstration lives 30 days');
       now = NOW + 29 * DAY;
       assert.equal((await authority.issueDevice(await device())).notAfter, root.notAfter);
-      now = NOW + 30 * DAY;
-      await assert.rejects(authority.issueDevice(await device()), { code: 'ISSUER_EXPIRED' });
+      for (const time of [root.notAfter, NOW + 30 * DAY, root.notBefore - 1]) {
+        now = time;
+        await assert.rejects(authority.issueDevice(await device()), { code: 'ISSUER_EXPIRED' });
+      }
       const real = await testKeystore();
       try {
         const refusing = new Authority(store, real);
@@ -270,9 +293,14 @@ describe('pki: the authority', () => {
     await assert.rejects(authority.putRootBack(wrong, PASSPHRASE), { code: 'BAD_IMPORT' });
     const dear = out.slice();
     dear[Buffer.from(out).indexOf(Buffer.from('020104020120', 'hex')) + 2] = 0x7f;
-    for (const bad of [dear, new Uint8Array(0), out.subarray(0, 50)]) {
-      await assert.rejects(authority.putRootBack(bad, PASSPHRASE), { code: 'BAD_PASSPHRASE' });
-    }
+    const timed = async (bytes: Uint8Array, passphrase: Uint8Array): Promise<number> => {
+      const start = performance.now();
+      await assert.rejects(authority.putRootBack(bytes, passphrase), { code: 'BAD_PASSPHRASE' });
+      return performance.now() - start;
+    };
+    for (const bad of [new Uint8Array(0), out.subarray(0, 50)]) await timed(bad, PASSPHRASE);
+    const guess = await timed(out, Buffer.from('wrong but long enough'));
+    assert.ok((await timed(dear, PASSPHRASE)) < guess, 'what asks for more work than a guess is not tried');
     await authority.putRootBack(out, PASSPHRASE);
     await authority.createNamespace('b', {}, { passphrase: PASSPHRASE });
     assert.equal(store.namespaces.has('b'), true);
@@ -286,6 +314,17 @@ describe('pki: the authority', () => {
       await authority.createNamespace(name, {}, { passphrase: PASSPHRASE });
       await authority.issueDevice(await device({ namespace: name }));
     }
+  });
+
+  it('overwrites what it opened a key from', async () => {
+    const { store, keystore } = await make();
+    const material = (await loadMaterial(store, keystore, 'ca.services')) ?? assert.fail('there is none');
+    assert.ok(material.key?.some((byte) => byte !== 0));
+    assert.equal((await openKey(material)).asymmetricKeyType, 'ec');
+    assert.ok(material.key?.every((byte) => byte === 0));
+    const root = (await loadMaterial(store, keystore, 'ca.root')) ?? assert.fail('there is none');
+    await assert.rejects(openKey(root), { code: 'BAD_PASSPHRASE' });
+    assert.ok(root.key?.every((byte) => byte === 0));
   });
 
   it('keeps no key in clear', async () => {

@@ -123,6 +123,12 @@ describe('pki: signing requests', () => {
     }
     const [, small] = [0, forged({ ...other('rsa', { modulusLength: 1024 }), ...rsa })];
     await assert.rejects(verifyCsr(nodePki, small, 'P-256 or RSA'), { code: 'CSR_KEY_REFUSED' });
+    const modulus = tlv(2, Uint8Array.of(0), new Uint8Array(513).fill(0xff));
+    const number = sequence(modulus, integer(65537));
+    const spki = sequence(sequence(oid(OID.rsaEncryption), NULL), bitString(number));
+    const large = forged({ spki, ...rsa });
+    assert.equal(parseCsr(large).key.name, 'RSA 4104');
+    await assert.rejects(verifyCsr(nodePki, large, 'P-256 or RSA'), { code: 'CSR_KEY_REFUSED' });
     const fit = forged({ ...other('rsa', { modulusLength: 2048 }), ...rsa });
     for (const platform of [nodePki, webPki]) {
       assert.equal((await verifyCsr(platform, fit, 'P-256 or RSA')).key.name, 'RSA 2048');

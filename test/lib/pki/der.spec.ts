@@ -22,7 +22,7 @@ describe('pki: DER', () => {
     ['a tag alone', '30'],
     ['an indefinite length', '30 80 00 00'],
     ['a length that is longer than it need be', '04 81 01 00'],
-    ['a long length that is longer than it need be', '04 82 00 80'],
+    ['a long length that is longer than it need be', `04 82 00 80 ${'00'.repeat(128)}`],
     ['a length of five bytes', '04 85 00 00 00 00 01 00'],
     ['a length beyond the end', '30 05 04 01 00'],
     ['a child beyond its parent', '30 03 04 02 00'],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { KeywayError } from '../../../lib/errors/index.ts';
 import { parseCertificate, toPem } from '../../../lib/pki/index.ts';
 import { createEnrolment, createTicket, createToken, type Enrol, type EnrolRequest } from '../../../lib/pki/node.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -158,6 +159,26 @@ describe('pki: the enrolment service', () => {
     assert.equal((await ask(short)).status, 401);
   });
 
+  it('takes no token of another kind, and none for a certificate of another device', async () => {
+    const secret = await token('mint');
+    const [[hash, record] = assert.fail('none is kept')] = [...here.store.tokens].slice(-1);
+    here.store.tokens.set(hash, { ...record, kind: 'api-key' });
+    assert.equal((await ask(secret)).status, 401);
+    here.store.tokens.set(hash, record);
+    const { json } = await ask(secret);
+    const elsewhere = PATH.replace(PLAIN_MAC, '246f28aabb0d');
+    const answer = await ask(secret, { path: `${elsewhere}/${json.serial}/live`, body: new Uint8Array(0) });
+    assert.deepEqual([answer.status, answer.json.code], [404, 'CERTIFICATE_UNKNOWN']);
+    assert.equal(here.store.certificates.get(json.serial as string)?.record.state, 'pending');
+  });
+
+  it('refuses a key that is another device’s, without saying whose', async () => {
+    assert.equal((await ask(await token('mint'))).status, 201);
+    const answer = await ask(await token('mint'), { path: PATH.replace(PLAIN_MAC, '246f28aabb0d') });
+    assert.deepEqual([answer.status, answer.json.code], [409, 'KEY_IN_USE']);
+    assert.ok(!answer.body.includes(PLAIN_MAC));
+  });
+
   it('replaces only with a ticket that says so', async () => {
     const first = await ask(await ticket());
     await here.authority.markLive(first.json.serial as string);
@@ -215,6 +236,10 @@ describe('pki: the enrolment service', () => {
     const failing = new MemoryStore();
     failing.redeemTicket = () => Promise.reject(new Error('/var/lib/secret path'));
     const broken = createEnrolment({ authority: here.authority, store: failing });
+    const known = new MemoryStore();
+    known.redeemTicket = () => Promise.reject(new KeywayError('KEYSTORE_WRONG_KEY', '/var/lib/secret key'));
+    const closed = await createEnrolment({ authority: here.authority, store: known })(request(await ticket()));
+    assert.deepEqual([closed.status, closed.body.includes('secret')], [503, false]);
     const answer = await broken(request(await ticket()));
     assert.equal(answer.status, 500);
     assert.deepEqual(JSON.parse(answer.body), {

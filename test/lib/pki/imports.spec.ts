@@ -27,6 +27,13 @@ basicConstraints=critical,CA:TRUE
 extendedKeyUsage=serverAuth
 [leaf]
 basicConstraints=CA:FALSE
+[lists]
+basicConstraints=critical,CA:TRUE
+keyUsage=critical,cRLSign
+[bare]
+basicConstraints=critical,CA:TRUE
+subjectKeyIdentifier=none
+authorityKeyIdentifier=none
 [strange]
 basicConstraints=critical,CA:TRUE
 1.2.3.4=critical,DER:0500
@@ -190,6 +197,11 @@ describe('pki: import of authorities', function () {
     await certificate('strange', 'strange', 'root');
     await certificate('below', 'issuer', 'issuer');
     await certificate('small', 'root', undefined, 'RSA1024');
+    await certificate('lists', 'lists', 'root');
+    // Two roots of one name that nothing but their keys tells apart.
+    await certificate('twin', 'bare');
+    await certificate('child', 'bare', 'twin');
+    await certificate('twin', 'bare');
     const store = new MemoryStore();
     const authority = new Authority(store, keystore);
     const all = (...names: string[]) =>
@@ -200,6 +212,8 @@ describe('pki: import of authorities', function () {
       [/critical extensions that are not known here: 1\.2\.3\.4/, 'strange', ['strange', 'root']],
       [/lets 0 authorities follow/, 'below', ['below', 'issuer', 'root']],
       [/Nobody among the certificates signed/, 'issuer', ['issuer']],
+      [/not the certificate of an authority/, 'lists', ['lists', 'root']],
+      [/Nobody among the certificates signed/, 'child', ['child', 'twin']],
       [/belongs to none/, 'root', ['issuer']],
       [/RSA 1024/, 'small', ['small']],
     ];

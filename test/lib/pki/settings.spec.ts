@@ -31,6 +31,7 @@ describe('pki: settings of a namespace', () => {
     ['brokerHost', { brokerHost: 5 }],
     ['crlBaseUrl', { crlBaseUrl: 'ldap://x/y' }],
     ['crlBaseUrl', { crlBaseUrl: 'http://user:word@x/' }],
+    ['crlBaseUrl', { crlBaseUrl: 'http://user@x/' }],
     ['crlBaseUrl', { crlBaseUrl: 'http://x/?a' }],
     ['alternativeNames', { alternativeNames: 'dns:a' }],
     ['alternativeNames', { alternativeNames: ['email:a@b'] }],

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { createDecipheriv, hkdfSync } from 'node:crypto';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { type Keystore, makeKeyFile, openKeystore, wipeAll, writeSecretFile } from '../../../lib/vault/index.ts';
+import { type Keystore, makeKeyFile, openKeystore, wipe, wipeAll, writeSecretFile } from '../../../lib/vault/index.ts';
+import { readKeyText } from '../../../lib/vault/keystore/key.ts';
 
 const HEX = '00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210';
 const NAME = 'KEYWAY_TEST_KEYSTORE_KEY';
@@ -51,6 +53,33 @@ describe('vault: the keystore', () => {
     );
     const twice = [keystore.seal('a', Buffer.from('x'), 'b'), keystore.seal('a', Buffer.from('x'), 'b')];
     assert.notDeepEqual(twice[0], twice[1], 'a nonce of its own each time');
+  });
+
+  it('seals as the format says, so that others can open it too', async () => {
+    await writeSecretFile(path('key'), Buffer.from(HEX));
+    const keystore = await opened({ source: { file: path('key') } });
+    const sealed = Buffer.from(keystore.seal('a purpose', Buffer.from('a secret'), 'an owner'));
+    const key = hkdfSync('sha256', Buffer.from(HEX, 'hex'), 'keyway/keystore/1', 'seal a purpose', 32);
+    const opener = createDecipheriv('aes-256-gcm', new Uint8Array(key), sealed.subarray(12, 24));
+    const lengths = Buffer.from('0000000900000008', 'hex');
+    opener.setAAD(Buffer.concat([sealed.subarray(0, 24), lengths, Buffer.from('a purposean owner')]));
+    opener.setAuthTag(sealed.subarray(-16));
+    const bytes = Buffer.concat([opener.update(sealed.subarray(24, -16)), opener.final()]);
+    assert.equal(bytes.toString(), 'a secret');
+    assert.equal(sealed.toString('latin1', 0, 4), 'KS\u0001\u0000');
+    assert.equal(sealed.toString('hex', 4, 12), keystore.keyId);
+  });
+
+  it('overwrites the text that a key is read from', () => {
+    for (const text of [HEX, 'no key']) {
+      const bytes = Buffer.from(text);
+      try {
+        wipe(readKeyText(bytes, 'a test').bytes);
+      } catch (error) {
+        assert.equal((error as { code: string }).code, 'KEYSTORE_KEY_BAD');
+      }
+      assert.ok(bytes.every((byte) => byte === 0));
+    }
   });
 
   it('notices every changed bit, and every cut', async () => {
@@ -184,6 +213,35 @@ describe('vault: the keystore', () => {
     await opened({ source: { file: path('key') } });
     await chmod(folder, 0o777);
     await assert.rejects(openKeystore({ source: { file: path('key') } }), { code: 'KEYSTORE_PERMISSIONS' });
+  });
+
+  it('refuses a key file of another user, and takes one in a folder where nobody can replace it', async function () {
+    await makeKeyFile(path('key'));
+    await chmod(folder, 0o1777);
+    await opened({ source: { file: path('key') } });
+    if (process.getuid?.() !== 0) {
+      console.log('      left out: only the superuser can give a file away');
+      this.skip();
+    }
+    await chown(path('key'), 12_345, 12_345);
+    await assert.rejects(openKeystore({ source: { file: path('key') } }), { code: 'KEYSTORE_PERMISSIONS' });
+  });
+
+  it('writes a file with its own mode whatever the mask is, and over another one only when told', async () => {
+    const mask = process.umask(0o277);
+    try {
+      await writeSecretFile(path('secret'), Buffer.from('one'));
+    } finally {
+      process.umask(mask);
+    }
+    assert.equal((await stat(path('secret'))).mode & 0o777, 0o600);
+    for (const options of [{}, { replace: false }]) {
+      await assert.rejects(writeSecretFile(path('secret'), Buffer.from('two'), options), { code: 'KEYSTORE_FILE' });
+    }
+    assert.equal(await readFile(path('secret'), 'utf8'), 'one');
+    await writeSecretFile(path('secret'), Buffer.from('three'), { replace: true });
+    assert.equal(await readFile(path('secret'), 'utf8'), 'three');
+    assert.deepEqual(await readdir(folder), ['secret']);
   });
 
   it('says what to do where there is no key, or no file', async () => {
