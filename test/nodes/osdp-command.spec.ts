@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { holderOf, openLink } from '../../lib/link/index.ts';
 import { createHandle } from '../../lib/vault/index.ts';
 import { Bench, type FlowNode, unload } from './harness.ts';
-import { busOf, bench as readersBench, row } from './osdp-flow.ts';
+import { AuditLog, busOf, bench as readersBench, row } from './osdp-flow.ts';
 
 function command(operation: string, fields: Record<string, unknown> = {}): FlowNode {
   return { id: `do-${operation}`, type: 'keyway-osdp-command', bus: 'bus', operation, wires: [['out']], ...fields };
@@ -90,6 +90,29 @@ describe('keyway-osdp-command', () => {
     for (const code of [0x75, 0x76, 0x77]) assert.equal(await bench.failure('do-raw', { code }), 'CODE_REFUSED');
     assert.equal(await bench.failure('do-raw', { code: 256 }), 'BAD_FIELD');
     assert.equal(await bench.failure('do-raw', { code: 0x64, data: 'xyz' }), 'BAD_FIELD');
+  });
+
+  it('writes every command that is sent by hand into the audit log, and what it carries not', async () => {
+    const log = new AuditLog();
+    const bench = await Bench.load(
+      [
+        ...busOf('audited', { addresses: '5' }, { readers: [row(5)] }),
+        command('raw', { codeType: 'msg', code: 'code', dataType: 'msg', data: 'data' }),
+        command('identify'),
+      ],
+      [log.watch],
+    );
+    bench.send('do-raw', { code: 0x80, data: 'c0 ff ee' });
+    await bench.out.next();
+    const entry = { bus: 'bus audited', address: 5, node: 'do-raw', type: 'keyway-osdp-command' };
+    assert.deepEqual(log.of('osdp.raw'), [{ ...entry, code: 0x80 }]);
+    // An attempt at a key is worth knowing too.
+    assert.equal(await bench.failure('do-raw', { code: 0x75, data: `0110${KEY}` }), 'CODE_REFUSED');
+    assert.deepEqual(log.of('osdp.raw')[1], { ...entry, code: 0x75 });
+    bench.send('do-identify', {});
+    await bench.out.many(2);
+    assert.equal(log.of('osdp.raw').length, 2);
+    assert.doesNotMatch(JSON.stringify(log.records), /c0 ?ff ?ee/i);
   });
 
   it('names address, rate, bytes and frames when nothing comes back', async () => {

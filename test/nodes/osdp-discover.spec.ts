@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { holderOf, openLink } from '../../lib/link/index.ts';
 import { Panel } from '../../lib/osdp/index.ts';
 import { Bench, type FlowNode, type Msg, stopFlow, unload } from './harness.ts';
-import { busOf, bench as readersBench, row } from './osdp-flow.ts';
+import { AuditLog, busOf, bench as readersBench, row } from './osdp-flow.ts';
 
 function discover(fields: Record<string, unknown> = {}): FlowNode {
   return {
@@ -96,11 +96,13 @@ describe('keyway-osdp-discover', () => {
   });
 
   it('is silent when another panel talks, unless it is forced', async () => {
-    const bench = await Bench.load([
+    const log = new AuditLog();
+    const nodes = [
       ...busOf('find-panel', { addresses: '3' }),
       discover({ listen: '0.4', addresses: '3', baudRates: '9600' }),
       discover({ id: 'forced', listen: '0.1', addresses: '3', baudRates: '9600', force: 'true' }),
-    ]);
+    ];
+    const bench = await Bench.load(nodes, [log.watch]);
     const unplug = readersBench().bus.plug('find-panel-other');
     const other = new Panel(await openLink('virtual:find-panel-other', { owner: 'test', baudRate: 9600 }));
     try {
@@ -111,9 +113,12 @@ describe('keyway-osdp-discover', () => {
       assert.equal(error.code, 'BUS_HAS_PANEL');
       assert.match(error.message, /9600 baud: \d+ commands and \d+ replies/);
       await other.stop();
+      assert.deepEqual(log.of('osdp.force'), []);
       bench.send('forced', {});
       const { payload } = await bench.out.next();
       assert.equal(payload.readers[0].address, 3);
+      const entry = { bus: 'bus find-panel', node: 'forced', type: 'keyway-osdp-discover' };
+      assert.deepEqual(log.of('osdp.force'), [entry]);
     } finally {
       await other.close();
       unplug();

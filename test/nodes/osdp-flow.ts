@@ -1,5 +1,6 @@
 import type { ReadersBench } from '../../nodes/shared/osdp-readers.ts';
 import { readersById } from '../../nodes/shared/osdp-readers.ts';
+import type { Red } from '../../nodes/shared/types.ts';
 import type { FlowNode } from './harness.ts';
 
 /** Virtual readers, the port that leads to them, and a bus: `readers`, `port`, `bus`. */
@@ -23,4 +24,25 @@ export function bench(): ReadersBench {
 /** One row of a bus's list. */
 export function row(address: number, security = 'clear', key = '', name = ''): object {
   return { address: String(address), name, security, key };
+}
+
+/** What the nodes of a flow write into the audit log: give `watch` to the bench that loads it. */
+export class AuditLog {
+  readonly records: Record<string, unknown>[] = [];
+
+  readonly watch = (red: Red): void => {
+    const { log } = red;
+    const write = log.audit.bind(log);
+    log.audit = (record: Record<string, unknown>, ...more: never[]) => {
+      this.records.push({ ...record });
+      write(record as never, ...more);
+    };
+  };
+
+  /** Those of one kind, without what every record has. */
+  of(event: string): Record<string, unknown>[] {
+    return this.records
+      .filter((record) => record.event === `keyway.${event}`)
+      .map(({ level: _level, event: _event, ...facts }) => facts);
+  }
 }

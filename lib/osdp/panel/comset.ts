@@ -1,10 +1,15 @@
 import { COMMANDS, decodeReply, encodeCommand, REPLIES } from '../codec/index.ts';
 import { fail } from '../errors.ts';
+import { CONFIGURATION_ADDRESS } from '../frame/frame.ts';
 import { checkAddress } from '../secure/keys.ts';
 import type { BusLine } from './line.ts';
 import { nakDetail, type SendOptions } from './peer.ts';
 import type { PanelReader } from './reader.ts';
 import { BAUD_RATES, type ComsetResult } from './types.ts';
+
+/** Rates that a reader may choose for itself, in baud: some know others than those of the norm. */
+const SLOWEST = 300;
+const FASTEST = 1_000_000;
 
 /** Where a reader is to be found. */
 export interface Place {
@@ -76,7 +81,7 @@ export async function moveReader(
   return { ...found.place, confirmedBy: said === undefined ? 'probe' : 'reply', tries: found.tries };
 }
 
-/** What COM says; undefined when no reply came, which does not mean that nothing was done. */
+/** What COM says; undefined when no reply came, or one that cannot be: it does not mean that nothing was done. */
 async function ask(reader: PanelReader, to: Place, options: SendOptions): Promise<Place | undefined> {
   const { code, data } = encodeCommand({ name: 'COMSET', ...to });
   try {
@@ -90,7 +95,11 @@ async function ask(reader: PanelReader, to: Place, options: SendOptions): Promis
       });
     }
     const reply = decodeReply(received.code, received.data);
-    if (reply.name === 'COM') return { address: reply.address, baudRate: reply.baudRate };
+    if (reply.name === 'COM') {
+      const { address, baudRate } = reply;
+      const canBe = address < CONFIGURATION_ADDRESS && baudRate >= SLOWEST && baudRate <= FASTEST;
+      return canBe ? { address, baudRate } : undefined;
+    }
     throw fail('UNEXPECTED_REPLY', `The reader at address ${reader.address} answers COMSET with ${reply.name}.`, {
       detail: { address: reader.address, reply: received.code },
     });

@@ -21,7 +21,7 @@ export interface DiscoverOptions {
   readonly listenMs?: number;
   /** Talk though another panel or noise was heard. Default false. */
   readonly force?: boolean;
-  /** Find out whose key a reader holds. A challenge ends any session it has. Default: in single mode only. */
+  /** Find out whose key a reader holds; `not-probed` when it gives no clear answer. A challenge ends any session it has. Default: in single mode only. */
   readonly probeSecurity?: boolean;
   /** Keys that the reader may hold, with a name for each. The default key is always tried. */
   readonly keys?: readonly { readonly name: string; readonly key: Uint8Array }[];
@@ -82,14 +82,24 @@ interface Search {
   readonly options: DiscoverOptions;
   readonly baudRates: readonly number[];
   readonly addresses: readonly number[];
+  /** Readers that are not spoken to in clear, and the rate at which they are. */
+  readonly own: readonly PanelReader[];
+  readonly ownRate: number;
   readonly disturbed: Disturbed[];
   start: number;
   presenceMs: number | undefined;
   foreign: number;
 }
 
-/** Looks for readers; the line is left at the rate of the last one found, or as it was. */
-export async function discover(line: BusLine, options: DiscoverOptions): Promise<Discovery> {
+/**
+ * Looks for readers; the line is left at the rate of the last one found, or as it was.
+ * @param own readers that the panel knows: where several may be on the bus, those with a key are asked under it.
+ */
+export async function discover(
+  line: BusLine,
+  options: DiscoverOptions,
+  own: readonly PanelReader[] = [],
+): Promise<Discovery> {
   const { baudRates = BAUD_RATES, addresses = Array.from({ length: 127 }, (_, i) => i) } = options;
   for (const rate of baudRates) checkBaudRate(rate, 'baudRates');
   for (const address of addresses) checkAddress(address, 'addresses');
@@ -100,6 +110,8 @@ export async function discover(line: BusLine, options: DiscoverOptions): Promise
     options,
     baudRates,
     addresses,
+    own: own.filter(({ mayTalkClear }) => !mayTalkClear),
+    ownRate: before,
     disturbed: [],
     start: 0,
     presenceMs: undefined,
@@ -214,6 +226,12 @@ async function searchMulti(search: Search, readers: FoundReader[]): Promise<void
       for (const address of addresses) {
         options.onProgress?.({ phase: 'search', done: done++, total, baudRate, address });
         if (readers.some((one) => one.address === address && one.baudRate === baudRate)) continue;
+        const own = baudRate === search.ownRate ? search.own.find((one) => one.address === address) : undefined;
+        if (own !== undefined) {
+          const known = await lookAtOwn(search, own);
+          if (known !== undefined) readers.push(known);
+          continue;
+        }
         const answer = await ask(search, address, baudRate, asked);
         if (answer === undefined) continue;
         options.onProgress?.({ phase: 'search', done, total, baudRate, address, present: true });
@@ -285,11 +303,47 @@ async function lookAt(
   const identity = await tolerant(reader.identify(sending), options.signal);
   const capabilities = await tolerant(reader.capabilities(sending), options.signal);
   const probe = options.probeSecurity ?? options.mode === 'single';
-  const security: SecurityState = probe ? await probeSecurity(reader, capabilities, options) : { state: 'not-probed' };
+  // One that answers a challenge with nonsense must not end the search for others.
+  const security: SecurityState = (probe
+    ? await tolerant(probeSecurity(reader, capabilities, options), options.signal)
+    : undefined) ?? { state: 'not-probed' };
   const secureOnly = first.code === REPLIES.NAK && first.data[0] === 6;
   const replyMs = reader.peer.slowestMs;
   reader.wipe();
   return { address, baudRate, check, identity, capabilities, security, secureOnly, replyMs };
+}
+
+/** A reader of ours, asked under its key and never in clear; undefined when it does not answer. */
+async function lookAtOwn(search: Search, reader: PanelReader): Promise<FoundReader | undefined> {
+  const { line, options } = search;
+  const { address, peer } = reader;
+  const sending = { signal: options.signal };
+  let security: SecurityState = reader.isKeyed
+    ? { state: 'known-key', key: reader.nameOfKey(options.keys ?? []) ?? `address ${address}` }
+    : { state: 'install-mode' };
+  await line.turn.run(() => line.setBaudRate(search.ownRate));
+  try {
+    await reader.isThere(sending);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    const { code } = error as { code?: string };
+    if (code === 'NO_REPLY') return undefined;
+    if (code === undefined || !line.link.isOpen) throw error;
+    if (code === 'GARBAGE_ONLY') {
+      const { bytes } = (error as { detail: { bytes: number } }).detail;
+      search.disturbed.push({ address, baudRate: search.ownRate, bytes });
+      return undefined;
+    }
+    security = { state: 'unknown-key' };
+  }
+  search.presenceMs ??= line.clock.now() - search.start;
+  const place = { baudRate: search.ownRate, address };
+  options.onProgress?.({ phase: 'search', done: 0, total: search.addresses.length, ...place, present: true });
+  const lives = reader.hasSession;
+  const identity = lives ? await tolerant(reader.identify(sending), options.signal) : undefined;
+  const capabilities = lives ? await tolerant(reader.capabilities(sending), options.signal) : undefined;
+  const { check, slowestMs: replyMs } = peer;
+  return { ...place, check, identity, capabilities, security, secureOnly: false, replyMs };
 }
 
 /** Readers may refuse to say who they are; that they are there is known already. */

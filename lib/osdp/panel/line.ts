@@ -1,5 +1,6 @@
 import type { Link } from '../../link/index.ts';
 import { type Clock, waitUntil } from '../clock.ts';
+import { COMMANDS } from '../codec/index.ts';
 import { fail } from '../errors.ts';
 import { CONFIGURATION_ADDRESS, type Frame, withMark } from '../frame/frame.ts';
 import { FrameParser } from '../frame/parser.ts';
@@ -129,7 +130,7 @@ export class BusLine {
    * passed over.
    *
    * @param options.timeoutMs for the begin of the reply, from the end of the frame; default the line's.
-   * @throws the link's error when it ends; the signal's reason.
+   * @throws KEYSET_IN_CLEAR; the link's error when it ends; the signal's reason.
    */
   async exchange<T>(
     raw: Uint8Array,
@@ -138,6 +139,12 @@ export class BusLine {
     options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
   ): Promise<Answer<T>> {
     options.signal?.throwIfAborted();
+    if (isBareKey(raw)) {
+      throw fail('KEYSET_IN_CLEAR', `A key for address ${address} was to leave in clear; it did not.`, {
+        hint: 'Open a secure channel first.',
+        detail: { address },
+      });
+    }
     await this.#idle();
     options.signal?.throwIfAborted();
     if (this.#parser.isPartial) this.#parser.flush();
@@ -264,4 +271,11 @@ export class BusLine {
     const sent = this.#lastSent;
     return sent !== undefined && sent.length === frame.raw.length && Buffer.compare(sent, frame.raw) === 0;
   }
+}
+
+/** Whether a frame would show a key to all: only SCS_17 encrypts. The one door to the wire has the one lock. */
+function isBareKey(raw: Uint8Array): boolean {
+  const block = ((raw[4] ?? 0) & 8) === 0 ? 0 : (raw[5] ?? 0);
+  const isEncrypted = block > 0 && raw[6] === 0x17;
+  return raw[5 + block] === COMMANDS.KEYSET && !isEncrypted;
 }

@@ -174,11 +174,22 @@ export class Panel extends EventEmitter<PanelEvents> {
   }
 
   /**
-   * Looks for readers whose address and rate nobody knows.
+   * Looks for readers whose address and rate nobody knows. The panel stays at the rate of the last one found, unless
+   * it looks after readers: then it goes back to theirs.
    * @throws BUS_HAS_PANEL, BUS_NOISY, CANCELLED, BAD_OSDP_OPTION
    */
   async discover(options: DiscoverOptions): Promise<Discovery> {
-    return await this.exclusive(() => discover(this.line, options));
+    return await this.exclusive(async () => {
+      const { baudRate } = this.line;
+      const own = this.readers;
+      try {
+        return await discover(this.line, options, own);
+      } finally {
+        if (own.length > 0 && this.line.link.isOpen) await this.line.setBaudRate(baudRate);
+        // A question to all readers has ended sessions without a word: they are opened again, not missed.
+        if (options.mode === 'single') for (const { peer } of own) await peer.turn.run(async () => peer.restart());
+      }
+    });
   }
 
   /** Ends polling, forgets all keys and closes the link. */

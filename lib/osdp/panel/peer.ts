@@ -1,5 +1,5 @@
 import { waitUntil } from '../clock.ts';
-import { NAK_REASONS, REPLIES } from '../codec/index.ts';
+import { COMMANDS, NAK_REASONS, REPLIES } from '../codec/index.ts';
 import { fail } from '../errors.ts';
 import { type Check, encodeFrame, type Frame, MIN_BUFFER, type Sequence } from '../frame/frame.ts';
 import {
@@ -80,10 +80,6 @@ export class Peer {
 
   get hasSession(): boolean {
     return this.#channel !== undefined && this.#channel.ended === undefined;
-  }
-
-  get isPending(): boolean {
-    return this.#pending !== undefined;
   }
 
   /** Takes over what is known of a reader that has another address now. */
@@ -199,6 +195,12 @@ export class Peer {
   }
 
   #prepare(code: number, data: Uint8Array): void {
+    if (code === COMMANDS.KEYSET && !this.hasSession) {
+      throw fail('KEYSET_IN_CLEAR', `The reader at address ${this.address} has no session: its key stays here.`, {
+        hint: 'Open a secure channel first.',
+        detail: this.#where(),
+      });
+    }
     const sequence = this.#sequence;
     const { address, check } = this;
     const message = { address, sequence, check, code, data };

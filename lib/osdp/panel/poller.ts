@@ -151,15 +151,18 @@ export class Poller {
     const { reader } = one;
     one.nextAt = now + this.#pollMs;
     const options = { signal, ...patience(one) };
+    const heardAt = reader.peer.lastValidAt;
     try {
       const received = await reader.peer.turn.run(async () => {
-        if (!reader.mayTalkClear && !reader.hasSession && !reader.peer.isPending) {
+        if (!reader.mayTalkClear && !reader.hasSession) {
           await reader.reopenOnce(options);
           one.trouble = undefined;
         }
         return await reader.peer.sendOnce(COMMANDS.POLL, EMPTY, options);
       });
-      if (received === undefined) this.#silent(one);
+      // A busy reader is there: it is asked again at its next turn, not later and later.
+      if (received === undefined && reader.peer.lastValidAt !== heardAt) one.silent = 0;
+      else if (received === undefined) this.#silent(one);
       else {
         this.polls++;
         await this.#alive(one);

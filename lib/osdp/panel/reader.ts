@@ -1,4 +1,4 @@
-import { hex } from '../bytes.ts';
+import { hex, sameSecret } from '../bytes.ts';
 import {
   COMMANDS,
   type Command,
@@ -57,8 +57,16 @@ export class PanelReader {
 
   /** @internal */
   secure(key: Uint8Array | undefined, useDefault: boolean): void {
+    const before = this.#key;
     this.#key = key === undefined ? undefined : checkKey(key);
+    before?.fill(0);
     this.#useDefault = useDefault;
+  }
+
+  /** @internal Under which name of a list its key goes. */
+  nameOfKey(keys: readonly { readonly name: string; readonly key: Uint8Array }[]): string | undefined {
+    const own = this.#key;
+    return own === undefined ? undefined : keys.find(({ key }) => sameSecret(key, own))?.name;
   }
 
   /** @internal Forgets the key. */
@@ -79,7 +87,8 @@ export class PanelReader {
   }
 
   /**
-   * Opens a session with its key, or with `key`: 'default' for the default key of install mode.
+   * Opens a session with its key, or with `key`: 'default' for the default key of install mode. A key of its own that
+   * it has proved to hold is known from then on.
    * @throws SC_WRONG_KEY, SC_REFUSED, SC_FAILED, NO_REPLY, GARBAGE_ONLY, READER_BUSY, SC_UNSUPPORTED,
    * SC_REQUIRED when no key is known
    */
@@ -96,7 +105,10 @@ export class PanelReader {
       });
     }
     if (key === 'default') await this.#open(SCBK_D as Uint8Array, 0, options);
-    else await this.#open(checkKey(key), 1, options);
+    else {
+      await this.#open(checkKey(key), 1, options);
+      if (key !== this.#key) this.secure(key, false);
+    }
   }
 
   async #open(key: Uint8Array, kind: KeyKind, options: SendOptions): Promise<void> {
@@ -131,9 +143,12 @@ export class PanelReader {
     await this.#received({ name: 'POLL' }, options);
   }
 
-  /** Whether it answers at all: any valid frame, a refusal included. @throws NO_REPLY, GARBAGE_ONLY */
+  /**
+   * Whether it answers at all: any valid frame, a refusal included. A reader whose key is known is asked under it.
+   * @throws NO_REPLY, GARBAGE_ONLY, and what opening a session throws
+   */
   async isThere(options: SendOptions = {}): Promise<Received> {
-    return await this.peer.turn.run(() => this.peer.send(COMMANDS.POLL, EMPTY, options));
+    return await this.#exchange(COMMANDS.POLL, EMPTY, options);
   }
 
   async identify(options: SendOptions = {}): Promise<Identity> {
@@ -204,19 +219,13 @@ export class PanelReader {
     if (!Number.isInteger(code) || code < 0 || code > 0xff) {
       throw fail('BAD_OSDP_OPTION', `${String(code)} is no command code.`, { detail: { field: 'code', value: code } });
     }
-    if (BY_HAND.includes(code)) {
-      throw fail('CODE_REFUSED', `${commandName(code) ?? code} may not be sent by hand.`, {
-        hint: 'Keys are set and sessions opened by the operations that prove them.',
-        detail: { code },
-      });
-    }
     const received = await this.#exchange(code, data, options);
     return decodeReply(received.code, received.data);
   }
 
   /**
    * One command whose reply must have the given name.
-   * @throws READER_NAK, UNEXPECTED_REPLY, BAD_OSDP_RECORD, and what sending throws
+   * @throws CODE_REFUSED for KEYSET, CHLNG and SCRYPT; READER_NAK, UNEXPECTED_REPLY, BAD_OSDP_RECORD, and what sending throws
    */
   async ask<N extends ReplyName>(command: Command, wanted: N, options: SendOptions = {}): Promise<ReplyFields[N]> {
     const received = await this.#received(command, options);
@@ -248,6 +257,12 @@ export class PanelReader {
 
   /** Under a session where there is to be one; when it breaks it is opened again, once. */
   async #exchange(code: number, data: Uint8Array, options: SendOptions): Promise<Received> {
+    if (BY_HAND.includes(code)) {
+      throw fail('CODE_REFUSED', `${commandName(code) ?? code} may not be sent by hand.`, {
+        hint: 'Keys are set and sessions opened by the operations that prove them.',
+        detail: { code },
+      });
+    }
     return await this.peer.turn.run(async () => {
       for (let again = false; ; again = true) {
         if (!this.mayTalkClear && !this.peer.hasSession) await this.#reopen(options);

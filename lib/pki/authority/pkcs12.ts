@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, type KeyObject, pbkdf2Sync } from 'node:crypto';
 import forge from 'node-forge';
 import { isKeywayError } from '../../errors/index.ts';
 import { type Certificate, parseCertificate } from '../certificate/inspect.ts';
@@ -24,7 +24,8 @@ export function readPkcs12(
   try {
     const outer = forge.asn1.fromDer(binary(bytes), false);
     checkRounds(outer);
-    const file = forge.pkcs12.pkcs12FromAsn1(outer, false, Buffer.from(passphrase).toString('utf8'));
+    const text = Buffer.from(passphrase).toString('utf8');
+    const file = stretchedNatively(() => forge.pkcs12.pkcs12FromAsn1(outer, false, text));
     const bags = file.safeContents.flatMap(({ safeBags }) => safeBags);
     const keys = bags.filter(
       ({ type }) => type === forge.pki.oids.pkcs8ShroudedKeyBag || type === forge.pki.oids.keyBag,
@@ -38,6 +39,24 @@ export function readPkcs12(
     if (isKeywayError(error)) throw error;
     // What forge says may quote from within; its kind is enough.
     throw bad('Its passphrase is wrong, or it is damaged.');
+  }
+}
+
+/**
+ * forge's own PBKDF2 takes seconds for what is usual today, and the text of a passphrase as Latin-1, where whoever
+ * writes such files takes UTF-8. All of it happens at once: nobody else meets the other one.
+ */
+function stretchedNatively<T>(work: () => T): T {
+  const held = forge.pkcs5 as { pbkdf2: unknown };
+  const own = held.pbkdf2;
+  held.pbkdf2 = (text: string, salt: string, rounds: number, length: number, digest: { algorithm: string } | null) => {
+    const hash = (digest?.algorithm ?? 'sha1').toLowerCase().replace('sha-', 'sha');
+    return pbkdf2Sync(text, Buffer.from(salt, 'latin1'), rounds, length, hash).toString('latin1');
+  };
+  try {
+    return work();
+  } finally {
+    held.pbkdf2 = own;
   }
 }
 

@@ -9,7 +9,7 @@ export const READERS_USAGE = `keyway-virtual readers --count N [options]
   --count N             how many readers, 1 (default) to 126
   --addresses LIST      their addresses, like 0,1,5; default 0, 1, 2 ...
   --baud RATE           9600 (default), 19200, 38400, 57600, 115200 or 230400
-  --personality WORDS   like no-crc+no-mark; one for all, or several with commas between, one a reader
+  --personality WORDS   like no-crc+busy-3; one for all, or several with commas between, one a reader
   --key FILE            the key of those that are "keyed": 16 bytes; without it each has a random one
   --reply MS            how long they take to reply, 3 by default
   --line paced|free     true line speed (default), or as fast as it goes

@@ -35,9 +35,18 @@ export function makeReaders(options: CrewOptions): VirtualReader[] {
   return Array.from({ length: count }, (_, i) => {
     const address = addresses?.[i] ?? i;
     checkAddress(address, 'addresses');
-    const { personality, keyed }: Nature = known[i] ?? known.at(-1) ?? normal;
+    const { personality, keyed, busy, switchMs }: Nature = known[i] ?? known.at(-1) ?? normal;
     const id = serial === undefined ? {} : { id: { serial: serial + i } };
-    return new VirtualReader({ ...same, ...id, address, personality, key: keyed ? (key ?? ownKey()) : null });
+    const reader = new VirtualReader({
+      ...same,
+      ...id,
+      ...(switchMs === undefined ? {} : { switchMs }),
+      address,
+      personality,
+      key: keyed ? (key ?? ownKey()) : null,
+    });
+    reader.busy = busy;
+    return reader;
   });
 }
 

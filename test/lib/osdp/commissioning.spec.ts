@@ -196,6 +196,18 @@ describe('the OSDP panel moves a reader', () => {
     await bench.run(bench.panel.reader(9).identify());
   });
 
+  it('that says it went where no reader can be, and is looked for where it may be', async () => {
+    for (const place of [{ comAddress: 127 }, { comAddress: 200 }, { comBaudRate: 0 }, { comBaudRate: 0xffffffff }]) {
+      await start(place);
+      const move = bench.run(bench.panel.comset(0, { address: 3, baudRate: 57600 }));
+      const wanted = { address: 3, baudRate: 57600 };
+      await assert.rejects(move, { code: 'COMSET_LOST', detail: { address: 0, baudRate: 9600, wanted } });
+      assert.equal(bench.panel.baudRate, 9600);
+      await bench.close();
+    }
+    await start();
+  });
+
   it('that refuses, with its reason', async () => {
     await start({ comsetNak: 9 });
     await assert.rejects(bench.run(bench.panel.comset(0, { address: 3, baudRate: 57600 })), {

@@ -109,6 +109,29 @@ describe('OSDP discovery', function () {
     assert.ok(bench.bus.readers.every(({ hasSession }) => !hasSession));
   });
 
+  it('goes on after a reader that is too busy to say whose key it holds', async () => {
+    bench = await PanelBench.start();
+    const busy = bench.add({ address: 4 });
+    bench.add({ address: 5 });
+    const work = bench.panel.discover({
+      mode: 'multi',
+      baudRates: [9600],
+      addresses: [4, 5],
+      probeSecurity: true,
+      onProgress: ({ phase, address }) => {
+        if (phase === 'ask' && address === 4) busy.busy = 130;
+      },
+    });
+    const { readers } = await bench.run(work);
+    assert.deepEqual(
+      readers.map(({ address, security }) => [address, security.state]),
+      [
+        [4, 'not-probed'],
+        [5, 'install-mode'],
+      ],
+    );
+  });
+
   it('names the address that two readers share', async () => {
     const found = await find(
       { mode: 'multi', baudRates: [9600], addresses: [3, 4, 5, 6], probeSecurity: true },

@@ -221,6 +221,22 @@ describe('the OSDP poll loop', () => {
     assert.equal(bench.named('insecure').length, 0);
   });
 
+  it('asks a busy reader again at its next turn', async () => {
+    bench = await PanelBench.start();
+    const reader = bench.add({ key: KEY });
+    bench.panel.add({ address: 0, key: KEY });
+    bench.panel.start();
+    await bench.clock.advance(300);
+    reader.busy = 8;
+    reader.press('7');
+    await bench.clock.advance(900);
+    assert.deepEqual(bench.named('keypad'), [{ address: 0, reader: 0, keys: '7' }]);
+    reader.busy = 250;
+    await bench.clock.advance(10_000);
+    assert.deepEqual([bench.named('offline'), bench.named('insecure')], [[], []]);
+    assert.equal(reader.hasSession, true);
+  });
+
   it('answers a question between polls, the pending poll first', async () => {
     bench = await PanelBench.start();
     const reader = bench.add({ key: KEY });

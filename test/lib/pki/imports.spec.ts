@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import forge from 'node-forge';
 import { readPkcs12 } from '../../../lib/pki/authority/pkcs12.ts';
 import { explicit, integer, NULL, octets, oid, sequence, unsigned } from '../../../lib/pki/der/writer.ts';
 import { parseCertificate } from '../../../lib/pki/index.ts';
@@ -234,6 +235,21 @@ describe('pki: import of authorities', function () {
     const later = new Authority(store, keystore, { clock: () => Date.now() + 31 * 86_400_000 });
     await assert.rejects(later.importNamespace(NAMESPACE, issuer), { code: 'BAD_IMPORT' });
     assert.deepEqual([store.keys.size, store.certificates.size, store.namespaces.size], [0, 0, 0]);
+  });
+
+  it('reads PKCS#12 whatever the passphrase, the digest and the rounds', async () => {
+    const own = forge.pkcs5.pbkdf2;
+    const passphrase = 'schlüssel–鍵';
+    await put(folder, 'passphrase', passphrase);
+    const chain = ['-in', path('issuer.pem'), '-inkey', path('issuer.key'), '-passout', `file:${path('passphrase')}`];
+    for (const options of [[], ['-legacy'], ['-macalg', 'sha512'], ['-iter', '100000', '-maciter']]) {
+      await openssl(['pkcs12', '-export', ...options, ...chain, '-out', path('odd.p12')]);
+      const { key, certificates } = readPkcs12(await bytes('odd.p12'), Buffer.from(passphrase));
+      assert.deepEqual([key.asymmetricKeyType, certificates.map(({ commonName }) => commonName)], ['ec', ['issuer']]);
+      const wrong = await bytes('odd.p12');
+      assert.throws(() => readPkcs12(wrong, Buffer.from('schlussel')), { code: 'BAD_PKCS12' });
+    }
+    assert.equal(forge.pkcs5.pbkdf2, own, 'others find forge as it is');
   });
 
   it('refuses hostile PKCS#12 files soon', async () => {

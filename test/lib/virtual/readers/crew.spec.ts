@@ -47,7 +47,12 @@ describe('virtual readers that are made together', () => {
     const traits = new Set(Object.values(PERSONALITIES).flatMap((one) => Object.keys(one)));
     const byNumber = ['comAddress', 'comBaudRate'];
     assert.deepEqual([...traits, ...byNumber].sort(), Object.keys(NORMAL).sort());
-    assert.deepEqual(parseNature('normal'), { personality: NORMAL, keyed: false });
+    assert.deepEqual(parseNature('normal'), { personality: NORMAL, keyed: false, busy: 0, switchMs: undefined });
+    const { personality, ...rest } = parseNature('no-mark+keyed+busy-3+com-address-9+com-baud-19200+switch-300');
+    assert.deepEqual(personality, { ...NORMAL, noMark: true, comAddress: 9, comBaudRate: 19200 });
+    assert.deepEqual(rest, { keyed: true, busy: 3, switchMs: 300 });
+    const [reader] = makeReaders({ natures: ['busy-3+switch-300'], switchMs: 5 });
+    assert.deepEqual([reader?.busy, reader?.switchMs], [3, 300]);
   });
 
   it('refuse what cannot be', () => {
@@ -58,7 +63,9 @@ describe('virtual readers that are made together', () => {
     refused({ count: 2, addresses: [1] }, 'BAD_READER_OPTION');
     refused({ addresses: [127] }, 'BAD_OSDP_ADDRESS');
     refused({ baudRate: 1200 }, 'BAD_OSDP_BAUD');
-    refused({ natures: ['friendly'] }, 'BAD_READER_OPTION');
+    for (const word of ['friendly', 'busy', 'busy-', 'busy-1001', 'com-address-127', 'switch-501', 'no-mark-1', '']) {
+      refused({ natures: [word] }, 'BAD_READER_OPTION');
+    }
     refused({ key: KEY.subarray(1) }, 'BAD_READER_OPTION');
   });
 });
