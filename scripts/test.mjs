@@ -1,7 +1,7 @@
 // `npm test`: builds, checks, and runs every suite. `npm test -- lib nodes` runs only those.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { mocha, run } from './tools.mjs';
+import { begin, mocha, run } from './tools.mjs';
 
 const PARSERS = [
   'lib/esp/slip.ts',
@@ -11,6 +11,14 @@ const PARSERS = [
   'lib/esp/inputs/**',
   'lib/esp/console/**',
   'lib/link/rfc2217/codec.ts',
+  'lib/esp/identity/**',
+  'lib/osdp/codec/**',
+  'lib/osdp/frame/**',
+  'lib/osdp/trace/**',
+  'lib/pki/csr/parse.ts',
+  'lib/pki/der/**',
+  'lib/pki/pem.ts',
+  'lib/registry/import/**',
   'lib/record/csv.ts',
   'lib/record/scan.ts',
 ];
@@ -29,14 +37,29 @@ if (process.env.KEYWAY_COUNTS === undefined) rmSync(counts, { force: true });
 
 run('check', [join('scripts', 'check.mjs')]);
 const failed = [];
-for (const suite of wished.length > 0 ? wished : SUITES) {
+const suites = wished.length > 0 ? wished : SUITES;
+const env = { KEYWAY_COUNTS: counts };
+// Programs of others sleep most of their time: their suite runs beside the ones that need a Node-RED.
+let peers;
+for (const suite of suites) {
+  if (suite === 'peers') continue;
+  if (suite !== 'house' && suite !== 'lib') peers ??= beginPeers();
   console.log(`\n── ${suite} ──`);
   const spec = [mocha, `test/${suite}/**/*.spec.ts`];
   // The specs of lib mostly wait for lines and timers: three files at a time leave no processor idle.
   const command = suite === 'lib' ? covered([...spec, '--parallel', '--jobs', '3']) : spec;
-  if (run(suite, command, { env: { KEYWAY_COUNTS: counts }, allowFailure: true }) !== 0) failed.push(suite);
+  if (run(suite, command, { env, allowFailure: true }) !== 0) failed.push(suite);
+}
+peers ??= beginPeers();
+if (peers !== undefined) {
+  console.log('\n── peers ──');
+  if ((await peers()) !== 0) failed.push('peers');
 }
 report();
+
+function beginPeers() {
+  return suites.includes('peers') ? begin('peers', [mocha, 'test/peers/**/*.spec.ts'], { env }) : undefined;
+}
 
 /** The parsers' branch coverage is part of the lib suite: at least 90 %. */
 function covered(command) {

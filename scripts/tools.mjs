@@ -1,7 +1,16 @@
 // What the scripts share: running a tool of node_modules, and building only what changed.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 /** No tool and no suite takes so long: what does hangs, and is ended. */
@@ -21,6 +30,25 @@ export function run(title, args, { env = {}, allowFailure = false } = {}) {
     process.exit(outcome.status ?? 1);
   }
   return outcome.status ?? 1;
+}
+
+/** Begins a tool beside others. @returns what waits for it, then prints what it said, and gives its exit code */
+export function begin(title, args, { env = {} } = {}) {
+  const log = join('build', `${title}.log`);
+  const out = openSync(log, 'w');
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', out, out],
+    env: { ...process.env, ...env },
+    timeout: LONGEST_MS,
+    killSignal: 'SIGKILL',
+  });
+  closeSync(out);
+  const ended = new Promise((done) => child.once('exit', (code) => done(code ?? 1)));
+  return async () => {
+    const code = await ended;
+    process.stdout.write(readFileSync(log));
+    return code;
+  };
 }
 
 export const tsc = join('node_modules', 'typescript', 'bin', 'tsc');
