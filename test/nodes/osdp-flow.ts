@@ -33,9 +33,9 @@ export class AuditLog {
   readonly watch = (red: Red): void => {
     const { log } = red;
     const write = log.audit.bind(log);
-    log.audit = (record: Record<string, unknown>, ...more: never[]) => {
+    log.audit = (record, request) => {
       this.records.push({ ...record });
-      write(record as never, ...more);
+      write(record, request);
     };
   };
 

@@ -334,7 +334,12 @@ async function lookAtOwn(search: Search, reader: PanelReader): Promise<FoundRead
       search.disturbed.push({ address, baudRate: search.ownRate, bytes });
       return undefined;
     }
-    security = { state: 'unknown-key' };
+    // Somebody else sits in its place, or it was keyed by others: a challenge tells, and says nothing in clear.
+    const stranger = new PanelReader(new Peer(line, address));
+    const probed =
+      options.probeSecurity === true && tolerant(probeSecurity(stranger, undefined, options), options.signal);
+    security = (await probed) || { state: code === 'SC_WRONG_KEY' ? 'unknown-key' : 'not-probed' };
+    peer.restart();
   }
   search.presenceMs ??= line.clock.now() - search.start;
   const place = { baudRate: search.ownRate, address };

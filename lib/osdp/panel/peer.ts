@@ -224,7 +224,8 @@ export class Peer {
   async #finishPending(options: SendOptions): Promise<void> {
     if (this.#pending === undefined) return;
     try {
-      this.onLate?.(await this.#settle(options));
+      const received = await this.#settle(options);
+      this.onLate?.(received);
     } catch (error) {
       this.restart();
       throw error;

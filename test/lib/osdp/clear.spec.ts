@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type Command, decodeFrame, encodeCommand, encodeFrame, parseOsdpcap } from '../../../lib/osdp/index.ts';
+import { Peer } from '../../../lib/osdp/panel/peer.ts';
 import { PanelBench } from './panel-bench.ts';
 import { KEY, OTHER_KEY, plain } from './support.ts';
 
@@ -21,11 +22,13 @@ describe('what the OSDP panel never says in clear', () => {
     bench = await PanelBench.start();
     const reader = bench.add({ personality: { plainKeyset: true } });
     const keyset: Command = { name: 'KEYSET', type: 1, key: KEY };
-    const { code, data } = encodeCommand(keyset);
+    const { code, data: body } = encodeCommand(keyset);
+    const data = Uint8Array.from(body);
     const one = bench.panel.reader(0);
+    const peer = new Peer(bench.panel.line, 0);
     await assert.rejects(bench.run(one.ask(keyset, 'ACK')), { code: 'CODE_REFUSED' });
-    await assert.rejects(bench.run(one.peer.send(code, data)), { code: 'KEYSET_IN_CLEAR' });
-    await assert.rejects(bench.run(one.peer.sendOnce(code, data)), { code: 'KEYSET_IN_CLEAR' });
+    await assert.rejects(bench.run(peer.send(code, data)), { code: 'KEYSET_IN_CLEAR' });
+    await assert.rejects(bench.run(peer.sendOnce(code, data)), { code: 'KEYSET_IN_CLEAR' });
     for (const raw of [
       encodeFrame(plain(0, code, data)),
       encodeFrame({ ...plain(0, code, data), check: 'checksum' }),
@@ -36,6 +39,7 @@ describe('what the OSDP panel never says in clear', () => {
     }
     assert.deepEqual([bench.recorder.length, reader.isKeyed], [0, false]);
     // The refused command does not stand in the way of the next one.
+    assert.equal((await bench.run(peer.send(0x61, Uint8Array.of(0)))).code, 0x45);
     assert.equal((await bench.run(one.identify())).serial, 0x10000000);
   });
 
@@ -62,7 +66,7 @@ describe('what the OSDP panel never says in clear', () => {
         });
         assert.deepEqual(clear(), []);
         const wire = parseOsdpcap(bench.recorder.export({ secrets: true }));
-        assert.ok(wire.every(({ data }) => !Buffer.from(data).includes(KEY)));
+        assert.ok(wire.every(({ data }) => !Buffer.from(data).includes(Buffer.from(KEY))));
         if (!(kind === 'damage' && direction === 'reply' && name === undefined)) await bench.close();
       }
     }
@@ -121,7 +125,8 @@ describe('what the OSDP panel never says in clear', () => {
     const reader = bench.add({ address: 1, key: KEY, id: { serial: 11 } });
     bench.add({ address: 2, id: { serial: 22 } });
     bench.add({ address: 3, key: OTHER_KEY });
-    for (const address of [1, 3, 4]) bench.panel.add({ address, key: KEY });
+    bench.add({ address: 5 });
+    for (const address of [1, 3, 4, 5]) bench.panel.add({ address, key: KEY });
     bench.panel.start();
     await bench.clock.advance(1000);
     const from = bench.recorder.length;
@@ -141,9 +146,20 @@ describe('what the OSDP panel never says in clear', () => {
         [3, 9600, undefined, { state: 'unknown-key' }],
       ],
     );
+    const probed = await bench.run(
+      bench.panel.discover({ mode: 'multi', baudRates: [9600], addresses: [1, 3, 5], probeSecurity: true }),
+    );
+    assert.deepEqual(
+      probed.readers.map(({ address, security }) => [address, security]),
+      [
+        [1, { state: 'known-key', key: 'address 1' }],
+        [3, { state: 'unknown-key' }],
+        [5, { state: 'install-mode' }],
+      ],
+    );
     const asked = parseOsdpcap(bench.recorder.export({ secrets: true }))
       .slice(from)
-      .filter(({ io, data }) => io === 'out' && [1, 3, 4].includes(data[2] ?? 0) && ((data[5] ?? 0) & 8) === 0);
+      .filter(({ io, data }) => io === 'out' && [1, 3, 4, 5].includes(data[2] ?? 0) && ((data[5] ?? 0) & 8) === 0);
     // At the other two rates nobody who knows the key listens: there each address is asked like any other.
     assert.equal(asked.length, 2 * 3);
     assert.equal(bench.panel.baudRate, 9600, 'who is polled is polled where he is');
@@ -151,7 +167,7 @@ describe('what the OSDP panel never says in clear', () => {
     assert.ok(reader.hasSession && bench.panel.isOnline(1));
     assert.deepEqual(
       bench.named('insecure').map((one) => (one as { address: number }).address),
-      [3],
+      [3, 5],
       'no session was broken by it',
     );
   });

@@ -59,6 +59,17 @@ describe('the OSDP panel keys a reader', () => {
     assert.ok(reader().holdsKey(KEY));
   });
 
+  it('whose answer to the lock check cannot be read: the key is proved all the same', async () => {
+    bench = await PanelBench.start();
+    const reader = bench.add();
+    bench.panel.add({ address: 0, poll: false });
+    await bench.run(bench.panel.reader(0).openSession({ key: 'default' }));
+    bench.bus.fault({ kind: 'damage', direction: 'reply', name: 'NAK', times: 2 });
+    const result = await bench.run(bench.panel.keyset(0, KEY));
+    assert.deepEqual(result, { acknowledged: 'sealed', proved: true, installMode: 'unchecked' });
+    assert.ok(reader.holdsKey(KEY) && bench.panel.reader(0).isKeyed && bench.panel.reader(0).hasSession);
+  });
+
   it('or says that it refuses, and with which reason', async () => {
     for (const keysetNak of [2, 3, 5, 6, 9]) {
       await assert.rejects(key({ keysetNak }), (error: Error & { code: string; detail: { nak: number } }) => {

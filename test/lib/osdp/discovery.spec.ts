@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { type DiscoverOptions, type Discovery, Panel } from '../../../lib/osdp/index.ts';
+import { type DiscoverOptions, type Discovery, encodeFrame, Panel, withMark } from '../../../lib/osdp/index.ts';
 import type { Personality, VirtualReaderOptions } from '../../../lib/virtual/readers/index.ts';
 import { PanelBench } from './panel-bench.ts';
-import { KEY, OTHER_KEY } from './support.ts';
+import { KEY, OTHER_KEY, plain } from './support.ts';
 
 describe('OSDP discovery', function () {
   this.timeout(60_000);
@@ -176,6 +176,31 @@ describe('OSDP discovery', function () {
     );
     assert.equal(found.readers.length, 1);
     await other.close();
+  });
+
+  it('does not say a word where only the replies to another panel can be heard', async () => {
+    bench = await PanelBench.start();
+    bench.bus.plug(`${bench.name}-other`);
+    const station = await bench.open(9600, `${bench.name}-other`);
+    const reply = encodeFrame({ ...plain(2, 0x40), reply: true });
+    const work = bench.panel.discover({ mode: 'multi', baudRates: [9600], addresses: [2] });
+    await bench.clock.advance(100);
+    await station.write(withMark(reply));
+    await assert.rejects(bench.run(work), { code: 'BUS_HAS_PANEL', message: /0 commands and 1 replies/ });
+    await station.close();
+  });
+
+  it('opens sessions again that a question to all has ended, without a fuss', async () => {
+    bench = await PanelBench.start();
+    const reader = bench.add({ address: 3, key: KEY });
+    bench.panel.add({ address: 3, key: KEY });
+    bench.panel.start();
+    await bench.clock.advance(500);
+    const options = { mode: 'single', listenMs: 0, keys: [{ name: 'site', key: KEY }] } as const;
+    const { readers } = await bench.run(bench.panel.discover(options));
+    assert.deepEqual(readers[0]?.security, { state: 'known-key', key: 'site' });
+    await bench.clock.advance(1000);
+    assert.deepEqual([bench.named('insecure'), reader.hasSession, bench.panel.isOnline(3)], [[], true, true]);
   });
 
   it('stops when another panel begins to talk meanwhile', async () => {

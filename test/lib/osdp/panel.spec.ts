@@ -4,13 +4,15 @@ import { VirtualReader } from '../../../lib/virtual/readers/index.ts';
 import { PanelBench } from './panel-bench.ts';
 import { hex, KEY, OTHER_KEY } from './support.ts';
 
+const sent = ({ recorder }: PanelBench) =>
+  parseOsdpcap(recorder.export({ secrets: true })).filter(({ io }) => io === 'out');
+
 describe('the OSDP panel', () => {
   let bench: PanelBench;
   afterEach(() => bench.close());
 
-  const sent = () => parseOsdpcap(bench.recorder.export({ secrets: true })).filter(({ io }) => io === 'out');
   const codes = () =>
-    sent().map(({ data }) => {
+    sent(bench).map(({ data }) => {
       const frame = decodeFrame(data.subarray(1));
       return typeof frame === 'string'
         ? 'bad'
@@ -56,8 +58,8 @@ describe('the OSDP panel', () => {
     bench.add();
     bench.bus.fault({ kind: 'lose', direction: 'reply', times: 3 });
     await bench.run(bench.panel.reader(0).identify());
-    assert.deepEqual(new Set(sent().map(({ data }) => hex(data))).size, 1);
-    assert.equal(sent().length, 4);
+    assert.deepEqual(new Set(sent(bench).map(({ data }) => hex(data))).size, 1);
+    assert.equal(sent(bench).length, 4);
     bench.bus.fault({ kind: 'lose', direction: 'command', times: 99 });
     await assert.rejects(bench.run(bench.panel.reader(0).identify()), (error: Error & { code: string }) => {
       assert.equal(error.code, 'NO_REPLY');
@@ -120,6 +122,27 @@ describe('the OSDP panel', () => {
     assert.ok(codes().every((code) => code.startsWith('s')));
   });
 
+  it('finishes what was cancelled half-way before it asks anything else, and keeps its session', async () => {
+    bench = await PanelBench.start();
+    const reader = bench.add({ key: KEY });
+    bench.panel.add({ address: 0, key: KEY, poll: false });
+    const one = bench.panel.reader(0);
+    await bench.run(one.verifySession());
+    const handshakes = sent(bench).length;
+    const abort = new AbortController();
+    const work = one.status({ signal: abort.signal });
+    // The command is on the wire, its answer is not yet.
+    await bench.clock.advance(25);
+    abort.abort(new Error('enough'));
+    await assert.rejects(bench.run(work), /enough/);
+    await bench.clock.advance(500);
+    await bench.run(one.identify());
+    const after = sent(bench).slice(handshakes);
+    assert.deepEqual(codes().slice(handshakes), ['s64#3', 's64#3', 's61#1']);
+    assert.equal(hex(after[0]?.data as Uint8Array), hex(after[1]?.data as Uint8Array));
+    assert.equal(reader.hasSession, true);
+  });
+
   it('does not hear itself on an adapter that echoes', async () => {
     bench = await PanelBench.start({ echo: true });
     bench.add();
@@ -155,7 +178,9 @@ describe('the OSDP panel', () => {
     for (const code of [0x75, 0x76, 0x77]) {
       await assert.rejects(panel.reader(1).raw(code, new Uint8Array(18)), { code: 'CODE_REFUSED' });
     }
-    await assert.rejects(panel.reader(1).raw(0x80, new Uint8Array(200)), { code: 'FRAME_TOO_LONG' });
+    for (const length of [121, 200]) {
+      await assert.rejects(panel.reader(1).raw(0x80, new Uint8Array(length)), { code: 'FRAME_TOO_LONG' });
+    }
     panel.add({ address: 1 });
     assert.throws(() => panel.add({ address: 1 }), { code: 'READER_EXISTS' });
     assert.equal(bench.recorder.length, 0);
@@ -219,6 +244,28 @@ describe('the OSDP poll loop', () => {
     await bench.clock.advance(3000);
     assert.equal(bench.named('card').length, 1);
     assert.equal(bench.named('insecure').length, 0);
+  });
+
+  it('sends a poll that was not answered three times more at most, byte for byte, and begins anew', async () => {
+    bench = await PanelBench.start();
+    const reader = bench.add();
+    bench.panel.add({ address: 0 });
+    bench.panel.start();
+    await bench.clock.advance(300);
+    const before = sent(bench).length;
+    bench.bus.remove(reader);
+    await bench.clock.advance(7000);
+    const polls = sent(bench)
+      .slice(before)
+      .map(({ data }) => hex(data));
+    const first = polls.findIndex((one) => one === polls[polls.length > 1 ? 1 : 0]);
+    const same = polls.slice(first).filter((one) => one === polls[first]);
+    assert.equal(same.length, 4);
+    assert.ok(polls.length > first + 4, 'and goes on');
+    assert.ok(
+      polls.slice(first + 4).every((one) => one.slice(10, 12) === '04'),
+      'at number 0',
+    );
   });
 
   it('asks a busy reader again at its next turn', async () => {

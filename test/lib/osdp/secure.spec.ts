@@ -165,6 +165,18 @@ describe('the secure channel', () => {
     }
   });
 
+  it('ends at a sealed reply with another number, and is told that 0 asks for a new start', () => {
+    for (const [sequence, reason] of [
+      [0, 'restarted'],
+      [2, 'sequence'],
+    ] as const) {
+      const { panel, reader } = session();
+      reader.receive(frameOf(panel.seal(POLL).raw));
+      const receipt = panel.receive(frameOf(reader.seal({ ...ACK, sequence }).raw));
+      assert.deepEqual(receipt, { kind: 'ended', reason });
+    }
+  });
+
   it('does not take the wrong key, a wrong proof or a wrong first MAC', () => {
     const handshake = new PanelHandshake(KEY, 1);
     const challenge = framed(handshake.challenge(), false);

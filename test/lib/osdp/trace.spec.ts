@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   decodeFrame,
+  encodeFrame,
   formatOsdpcap,
   maskCapture,
   parseOsdpcap,
@@ -117,6 +118,35 @@ describe('OSDP traces', () => {
     assert.deepEqual(maskCapture(records), records);
     recorder.clear();
     assert.equal(recorder.export({ secrets: true }), '');
+  });
+
+  it('hide what every secret command and reply carries, its MAC too, in clear and sealed, and nothing else', () => {
+    const data = new Uint8Array(16).fill(0xa5);
+    const secret = { false: [0x74, 0x75, 0x76, 0x77, 0xa1, 0xa4, 0xa5], true: [0x50, 0x51, 0x53, 0x57, 0x76, 0x78] };
+    secret.true.push(0x80, 0x81, 0x82, 0xb1);
+    for (const reply of [false, true]) {
+      for (let code = 0; code < 256; code++) {
+        for (const sealed of [false, true]) {
+          const type = reply ? 0x18 : 0x17;
+          const frame = encodeFrame({
+            ...{ address: 1, reply, sequence: 1, check: 'crc', code, data },
+            ...(sealed ? { security: { type, data: new Uint8Array() }, mac: Uint8Array.of(1, 2, 3, 4) } : {}),
+          });
+          const [one] = maskCapture([record(frame, reply ? 'in' : 'out')]);
+          const shown = decodeFrame(one?.data as Uint8Array);
+          assert.ok(typeof shown !== 'string' && shown.code === code);
+          const hidden = secret[`${reply}`].includes(code);
+          const word = `${reply ? 'reply' : 'command'} ${code.toString(16)}`;
+          assert.equal(one?.masked, hidden, word);
+          assert.equal(
+            shown.data.every((byte) => byte === 0),
+            hidden,
+            word,
+          );
+          if (sealed) assert.equal(hex(shown.mac as Uint8Array), hidden ? '00000000' : '01020304', word);
+        }
+      }
+    }
   });
 
   it('keep no more than they may', () => {
