@@ -34,8 +34,11 @@ describe('keyway-virtual-chip and keyway-bench', () => {
       plugged: false,
     });
     assert.equal(socket?.isPlugged, false);
+    // It starts on its own when it is plugged in: what the hand does comes after.
+    const started = new Promise((resolve) => socket?.chip?.once('boot', resolve));
     await act({ do: 'plug' });
     assert.equal(socket?.isPlugged, true);
+    await started;
 
     const boots: string[] = [];
     socket?.chip?.on('boot', ({ mode }) => boots.push(mode));
