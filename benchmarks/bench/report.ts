@@ -18,9 +18,14 @@ export function atMost(measure: string, value: number, unit: string, bar: number
   return { measure, value: round(value), unit, bar, holds: value <= bar, peer };
 }
 
+/** The rows whose bar is a floor: the table says so. */
+const floors = new WeakSet<Row>();
+
 /** A row whose value must reach `bar`. */
 export function atLeast(measure: string, value: number, unit: string, bar: number, peer: string | null): Row {
-  return { measure, value: round(value), unit, bar, holds: value >= bar, peer };
+  const row = { measure, value: round(value), unit, bar, holds: value >= bar, peer };
+  floors.add(row);
+  return row;
 }
 
 /** A row that is only reported. */
@@ -42,17 +47,13 @@ const FOLDER = new URL('../../build/benchmarks/', import.meta.url);
 /** Prints the table and writes `build/benchmarks/<name>.json`. @returns whether every bar holds. */
 export async function report(name: string, rows: readonly Row[]): Promise<boolean> {
   console.table(
-    rows.map(({ bar, holds, peer, ...row }) => ({
-      ...row,
+    rows.map((row) => ({
+      measure: row.measure,
       value: row.value ?? '',
-      bar:
-        bar === null
-          ? ''
-          : holds === null || row.value === null
-            ? bar
-            : `${row.value <= bar === holds ? '≤' : '≥'} ${bar}`,
-      holds: holds === null ? (bar === null ? '' : '?') : holds ? 'yes' : 'NO',
-      peer: peer ?? '',
+      unit: row.unit,
+      bar: row.bar === null ? '' : `${floors.has(row) ? '≥' : '≤'} ${row.bar}`,
+      holds: row.holds === null ? (row.bar === null ? '' : '?') : row.holds ? 'yes' : 'NO',
+      peer: row.peer ?? '',
     })),
   );
   await mkdir(FOLDER, { recursive: true });

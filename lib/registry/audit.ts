@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { AuditVerdict } from './types.ts';
 import type { Row, SqlValue } from './work.ts';
 
@@ -11,24 +11,24 @@ export const GENESIS: Uint8Array = new Uint8Array(32);
 export type AuditRow = Readonly<Record<(typeof COVERED)[number], SqlValue>>;
 
 /** HMAC-SHA-256 over the entry and the HMAC of the one before, so that none can be altered, taken out or moved. */
-export function chain(key: Uint8Array, before: Uint8Array, row: AuditRow): Uint8Array {
+export function chain(key: KeyObject, before: Uint8Array, row: AuditRow): Uint8Array {
   const hmac = createHmac('sha256', key).update('entry\0').update(before);
   return hmac.update(JSON.stringify(COVERED.map((column) => row[column] ?? null))).digest();
 }
 
 /** Says where the log ends. Who cannot make it cannot cut entries off the end unseen. */
-export function sealHead(key: Uint8Array, seq: number, mac: Uint8Array): Uint8Array {
+export function sealHead(key: KeyObject, seq: number, mac: Uint8Array): Uint8Array {
   return createHmac('sha256', key).update(`head\0${seq}\0`).update(mac).digest();
 }
 
 /** Reads a log in order, from its first entry on. */
 export class AuditVerifier {
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
   #mac = GENESIS;
   #seq = 0;
   #problem: AuditVerdict['problem'];
 
-  constructor(key: Uint8Array) {
+  constructor(key: KeyObject) {
     this.#key = key;
   }
 

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { AuditVerifier } from './audit.ts';
 import * as check from './check.ts';
 import { fail } from './errors.ts';
@@ -42,10 +43,10 @@ const AUDIT_PAGE = 1000;
 export class RegistryClient implements Registry {
   readonly #backend: Backend;
   readonly #now: () => number;
-  readonly #auditKey: Uint8Array;
+  readonly #auditKey: KeyObject;
   readonly #listeners = new Set<(event: RegistryEvent) => void>();
 
-  constructor(backend: Backend, clock: { now(): number }, auditKey: Uint8Array) {
+  constructor(backend: Backend, clock: { now(): number }, auditKey: KeyObject) {
     this.#backend = backend;
     this.#now = () => Math.floor(clock.now());
     this.#auditKey = auditKey;

@@ -39,6 +39,7 @@ export const registryErrors = {
   CODE_EXPIRED: 'the time of the one-time code is over',
   CODE_VOID: 'the one-time code was withdrawn',
   CLOCK_BEHIND: 'the clock is behind the newest record of the registry',
+  BAD_ARGUMENTS: 'the command line of keyway-registry cannot be understood',
   BAD_AUDIT: 'a field of the audit entry is out of its range',
   BAD_PAGE: 'the filter, the page size or the cursor of a list is out of its range',
   BAD_IMPORT: 'the file to import cannot be read as CSV or as a JSON array of devices',

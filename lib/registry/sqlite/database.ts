@@ -9,6 +9,13 @@ import { isConstraint } from './outcome.ts';
 /** How long another program may hold a lock in the file. */
 const BUSY_MS = 1000;
 
+/**
+ * Of a new file; one that exists keeps its own. A commit after a page was split within an index looks through the whole
+ * page cache (balance_nonroot borrows the number of the locking page, pcache1Truncate then scans): with larger pages
+ * there are fewer splits and fewer pages to look through. Still larger ones cost a single commit more to write.
+ */
+const PAGE_BYTES = 8192;
+
 /** One connection to a SQLite file, with the registry's schema in it. */
 export class Database {
   readonly path: string;
@@ -21,6 +28,7 @@ export class Database {
     try {
       this.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
       this.#checkApplication();
+      this.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
       this.exec(`PRAGMA journal_mode = ${options.journal}`);
       this.exec('PRAGMA synchronous = FULL');
       this.exec('PRAGMA fullfsync = ON');
@@ -31,7 +39,7 @@ export class Database {
       this.exec('PRAGMA secure_delete = ON');
       this.exec('PRAGMA cache_size = -196608');
       this.exec('PRAGMA journal_size_limit = 67108864');
-      this.exec('PRAGMA wal_autocheckpoint = 8000');
+      this.exec('PRAGMA wal_autocheckpoint = 4000');
       if (options.maxBytes !== undefined) this.limit(options.maxBytes);
     } catch (error) {
       this.close();

@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type Backend, RegistryClient } from '../client.ts';
 import { fail } from '../errors.ts';
@@ -24,8 +24,9 @@ export interface SqliteRegistryOptions {
   readonly groupMs?: number;
 }
 
-const PURPOSE = 'registry-audit';
-const AAD = new TextEncoder().encode('keyway registry audit key 1');
+/** How the keystore seals the key of the audit log. */
+export const AUDIT_KEY_PURPOSE = 'registry-audit';
+export const AUDIT_KEY_AAD = new TextEncoder().encode('keyway registry audit key 1');
 
 /**
  * Opens the registry in an SQLite file, or makes it. It belongs to this process until it is closed.
@@ -45,9 +46,9 @@ export async function openSqliteRegistry(options: SqliteRegistryOptions): Promis
   const engine = new SqliteEngine({ path, maxBytes, groupMs }, (event) => client?.tell(event));
   try {
     const found = (await engine.control({ do: 'open', now: clock.now() })) as Uint8Array | null;
-    const auditKey = found === null ? randomBytes(32) : await keystore.unseal(PURPOSE, found, AAD);
-    const sealed = found === null ? await keystore.seal(PURPOSE, auditKey, AAD) : null;
-    client = new RegistryClient(backendOf(engine, path, keystore, auditKey), clock, auditKey);
+    const auditKey = found === null ? randomBytes(32) : await keystore.unseal(AUDIT_KEY_PURPOSE, found, AUDIT_KEY_AAD);
+    const sealed = found === null ? await keystore.seal(AUDIT_KEY_PURPOSE, auditKey, AUDIT_KEY_AAD) : null;
+    client = new RegistryClient(backendOf(engine, path, keystore, auditKey), clock, createSecretKey(auditKey));
     await engine.control({ do: 'start', auditKey, sealed, now: clock.now() });
     return client;
   } catch (error) {
@@ -64,7 +65,8 @@ function backendOf(engine: SqliteEngine, path: string, keystore: Sealer, auditKe
       const source = resolve(file);
       const sealed = (await engine.control({ do: 'inspect', source, now })) as Uint8Array | null;
       try {
-        const key = sealed === null ? new Uint8Array() : await keystore.unseal(PURPOSE, sealed, AAD);
+        const key =
+          sealed === null ? new Uint8Array() : await keystore.unseal(AUDIT_KEY_PURPOSE, sealed, AUDIT_KEY_AAD);
         if (key.length !== auditKey.length || !timingSafeEqual(key, auditKey)) {
           throw fail('BAD_BACKUP', `The backup ${source} is of another registry.`, {
             hint: 'Name a backup of this one. To move a registry, put its file and its .revoked file in place and open it.',

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -28,7 +28,7 @@ const COMPACT_BYTES = 1 << 20;
  */
 export class RevocationLog {
   readonly #path: string;
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
   #file: number;
   #end = 0;
   #before = 0;
@@ -36,9 +36,9 @@ export class RevocationLog {
   /** The file is new, or lines in it were damaged. */
   readonly incomplete: boolean;
 
-  constructor(path: string, auditKey: Uint8Array) {
+  constructor(path: string, auditKey: KeyObject) {
     this.#path = path;
-    this.#key = createHmac('sha256', auditKey).update('revocation log').digest();
+    this.#key = createSecretKey(createHmac('sha256', auditKey).update('revocation log').digest());
     const found = existsSync(path);
     this.#file = openSync(path, found ? 'r+' : 'wx+', 0o600);
     const read = this.#read();

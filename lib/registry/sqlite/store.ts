@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -43,7 +44,7 @@ export class SqliteStore {
   #lock: DatabaseSync | undefined;
   #db: Database | undefined;
   #log: RevocationLog | undefined;
-  #auditKey: Uint8Array = GENESIS;
+  #auditKey: KeyObject = createSecretKey(GENESIS);
   #generation = 0;
 
   constructor(options: StoreOptions) {
@@ -67,18 +68,18 @@ export class SqliteStore {
   start(auditKey: Uint8Array, sealed: Uint8Array | null, now: number): RegistryEvent[] {
     return this.#guarded(() => {
       const db = this.#open;
-      this.#auditKey = auditKey;
+      this.#auditKey = createSecretKey(auditKey);
       const fresh = sealed !== null;
       if (fresh) {
         db.transaction(() => {
-          db.rows(SQL.makeAuditHead, [GENESIS, sealHead(auditKey, 0, GENESIS)]);
+          db.rows(SQL.makeAuditHead, [GENESIS, sealHead(this.#auditKey, 0, GENESIS)]);
           db.rows(SQL.putKeyRecord, [AUDIT_KEY, sealed, now]);
         });
       }
       const file = `${this.#path}.revoked`;
       // That of a registry that is gone cannot be read with the new key, and is nobody's to destroy.
       if (fresh && existsSync(file)) renameSync(file, `${file}.${now}`);
-      this.#log = new RevocationLog(file, auditKey);
+      this.#log = new RevocationLog(file, this.#auditKey);
       const events = this.#catchUp(now, fresh);
       this.#log.forget();
       return events;

@@ -63,7 +63,7 @@ describe('the registry in trouble', () => {
   });
 
   it('refuses what does not fit, keeps nothing of it, and goes on when there is room', async () => {
-    const registry = await place.filled({ maxBytes: 400_000 });
+    const registry = await place.filled({ maxBytes: 800_000 });
     const attributes = { filler: 'x'.repeat(8000) };
     const kept: string[] = [];
     let refused: unknown;
@@ -93,7 +93,7 @@ describe('the registry in trouble', () => {
     const mount = place.path('small');
     mkdirSync(mount);
     try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=600k', 'tmpfs', mount], { stdio: 'ignore' });
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1200k', 'tmpfs', mount], { stdio: 'ignore' });
     } catch {
       console.log('      left out: no small disk can be mounted here');
       this.skip();
