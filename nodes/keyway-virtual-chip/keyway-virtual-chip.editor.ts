@@ -1,4 +1,5 @@
 import { choices, fillSelect, layOut, showFor } from '../../editor/shared/form.ts';
+import { freeName } from '../../editor/shared/names.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
 import {
@@ -42,7 +43,7 @@ RED.nodes.registerType('keyway-virtual-chip', {
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults, migrations));
-    if (!RED.nodes.node(this.id)) $('#node-config-input-name').val(freeName());
+    if (!RED.nodes.node(this.id)) $('#node-config-input-name').val(freeName('keyway-virtual-chip', 'bench'));
     const select = (field: string, values: readonly string[]): JQuery =>
       fillSelect(
         `#node-config-input-${field}`,
@@ -69,15 +70,3 @@ RED.nodes.registerType('keyway-virtual-chip', {
     layOut(this._('keyway.label.options'));
   },
 });
-
-/** Sockets have a name of their own each: the first bench-<n> that nobody has. */
-function freeName(): string {
-  const taken = new Set<unknown>();
-  RED.nodes.eachConfig((node) => {
-    if (node.type === 'keyway-virtual-chip') taken.add(node.name);
-    return undefined;
-  });
-  let n = 1;
-  while (taken.has(`bench-${n}`)) n++;
-  return `bench-${n}`;
-}

@@ -1,4 +1,5 @@
 import { choices, fillSelect, layOut } from '../../editor/shared/form.ts';
+import { freeName } from '../../editor/shared/names.ts';
 import { refill } from '../../editor/shared/refill.ts';
 import { migrate } from '../shared/migrate.ts';
 import { baudRates, defaults, lines } from './config.ts';
@@ -29,7 +30,7 @@ RED.nodes.registerType('keyway-virtual-readers', {
   },
   oneditprepare: function () {
     refill(this, migrate(this, defaults));
-    if (!RED.nodes.node(this.id)) $('#node-config-input-name').val(freeName());
+    if (!RED.nodes.node(this.id)) $('#node-config-input-name').val(freeName('keyway-virtual-readers', 'readers'));
     fillSelect(
       '#node-config-input-baudRate',
       baudRates.map((rate) => ({ value: String(rate), label: String(rate) })),
@@ -46,15 +47,3 @@ RED.nodes.registerType('keyway-virtual-readers', {
     layOut(this._('keyway.label.options'));
   },
 });
-
-/** Each bus has a name of its own: the first readers-<n> that nobody has. */
-function freeName(): string {
-  const taken = new Set<unknown>();
-  RED.nodes.eachConfig((node) => {
-    if (node.type === 'keyway-virtual-readers') taken.add(node.name);
-    return undefined;
-  });
-  let n = 1;
-  while (taken.has(`readers-${n}`)) n++;
-  return `readers-${n}`;
-}
