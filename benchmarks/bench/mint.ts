@@ -66,7 +66,7 @@ async function prepare(): Promise<Prepared> {
  */
 export async function mintCore(): Promise<Row[]> {
   const { orders, issuer } = await prepare();
-  const requests = orders.map(({ csr }) => parseCsr(csr));
+  const requests = orders.map(({ csr }) => parseCsr(csr as Uint8Array));
   const keys = requests.map(({ key }) => createPublicKey({ key: Buffer.from(key.spki), format: 'der', type: 'spki' }));
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const spkis = requests.map(({ key }) => Buffer.from(key.spki));

@@ -54,7 +54,7 @@ export async function startStepCa(requests: readonly Uint8Array[]): Promise<Step
 
 function reason({ code, stderr }: Error & { code?: unknown; stderr?: string }): string {
   if (code === 'ENOENT') return 'there is no go';
-  return `go build: ${stderr?.trim().split('\n').at(-1) ?? 'failed'}`;
+  return `go build: ${stderr?.trim().split('\n').at(-1) || 'failed'}`;
 }
 
 async function ended(child: ChildProcess): Promise<void> {

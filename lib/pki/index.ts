@@ -12,7 +12,14 @@ export { pkiErrors } from './errors.ts';
 export { AUTHORITY_NAMESPACE, deviceCommonName, hostName, namespaceName, normaliseMac } from './names.ts';
 export { type PemBlock, type PemLabel, parsePem, pemBlock, toPem, toPemBytes } from './pem.ts';
 export { type PkiPlatform, type SigningKey, webPki } from './platform.ts';
-export { DEFAULT_SETTINGS, type NamespaceSettings, type Rotation, readSettings, renewalTime } from './settings.ts';
+export {
+  DEFAULT_SETTINGS,
+  type NamespaceSettings,
+  type Rotation,
+  readSettings,
+  renewalTime,
+  spreadRenewalTime,
+} from './settings.ts';
 export type {
   AuthorityStore,
   CertificateKind,

@@ -13,7 +13,8 @@ export type PemLabel =
   | 'ENCRYPTED PRIVATE KEY'
   | 'EC PRIVATE KEY'
   | 'RSA PRIVATE KEY'
-  | 'PUBLIC KEY';
+  | 'PUBLIC KEY'
+  | 'X509 CRL';
 
 /** One block of a PEM text (RFC 7468). */
 export interface PemBlock {

@@ -16,7 +16,10 @@ export interface NamespaceSettings {
    * {serial}, {name}. One that needs what is not known is left out. Default: `dns:{broker}`.
    */
   readonly alternativeNames: readonly string[];
-  /** How long a device's certificate is valid, 1 … 219000 (25 years). Default: 168, seven days. */
+  /**
+   * How long a device's certificate is valid, up to 219000 (25 years). A part of an hour is for lessons: 10/3600, ten
+   * seconds, is the least. Default: 168, seven days.
+   */
   readonly validityHours: number;
   /** Default: hour 18 of each 24-hour window. */
   readonly rotation: Rotation;
@@ -26,7 +29,10 @@ export interface NamespaceSettings {
   readonly graceAwaitingSetupHours: number;
   /** The same for any other device. Default: 0, since a leaked key must not gain time. */
   readonly graceHours: number;
-  /** For how long a superseded certificate may still renew, so that a lost answer can be asked for again. Default: 24. */
+  /**
+   * For how long a certificate is still taken once its renewal was issued and nobody has used that yet, so that a lost
+   * answer can be asked for again. Default: 24.
+   */
   readonly graceSupersededHours: number;
   /** Keys that a signing request may have. Default: P-256 alone. */
   readonly keys: KeyPolicy;
@@ -48,6 +54,8 @@ export const DEFAULT_SETTINGS: NamespaceSettings = {
 };
 
 const MOST_HOURS = 219_000;
+/** Ten seconds. */
+const LEAST_HOURS = 10 / 3600;
 const MOST_NAMES = 8;
 const TEMPLATE = /^(dns|uri|ip):[\x21-\x7e]{1,256}$/;
 const PLACE = /\{([^{}]*)\}/g;
@@ -66,7 +74,7 @@ export function readSettings(json: JsonObject): NamespaceSettings {
   for (const field of ['graceAwaitingSetupHours', 'graceHours', 'graceSupersededHours'] as const) {
     hours(field, settings[field], 0);
   }
-  hours('validityHours', settings.validityHours, 1);
+  hours('validityHours', settings.validityHours, LEAST_HOURS);
   oneOf('rekey', settings.rekey, ['required', 'allowed']);
   oneOf('keys', settings.keys, ['P-256', 'P-256 or RSA']);
   checkRotation(settings.rotation);
@@ -86,12 +94,10 @@ function checked(field: string, value: unknown, check: (value: string) => unknow
 
 /** What of a broker's address goes into a certificate. @throws BAD_NAME */
 function addressOf(host: string): AlternativeName {
-  try {
-    ipBytes(host);
-    return { kind: 'ip', value: host };
-  } catch {
-    return { kind: 'dns', value: hostName(host) };
-  }
+  // Asked for every certificate: what cannot be an address is not tried as one.
+  if (!/^[\d.]+$|:/.test(host)) return { kind: 'dns', value: hostName(host) };
+  ipBytes(host);
+  return { kind: 'ip', value: host };
 }
 
 /** The URL without a slash at its end. @throws BAD_NAME */
@@ -108,9 +114,9 @@ export function crlBase(url: string): string {
 }
 
 function hours(field: string, value: unknown, least: number): void {
-  if (!Number.isInteger(value) || (value as number) < least || (value as number) > MOST_HOURS) {
-    throw bad(field, value, `It must be a whole number of hours from ${least} to ${MOST_HOURS}`);
-  }
+  if (isNumber(value, least, MOST_HOURS)) return;
+  const from = least === 0 ? '0' : '10/3600, ten seconds,';
+  throw bad(field, value, `It must be a number of hours from ${from} to ${MOST_HOURS}`);
 }
 
 function oneOf(field: string, value: unknown, values: readonly string[]): void {
@@ -120,7 +126,9 @@ function oneOf(field: string, value: unknown, values: readonly string[]): void {
 function checkRotation(rotation: unknown): void {
   const { windowHours, atHour, fraction, ...more } = (rotation ?? {}) as Record<string, unknown>;
   const byHour =
-    fraction === undefined && isNumber(windowHours, 1, MOST_HOURS) && isNumber(atHour, 0, windowHours as number);
+    fraction === undefined &&
+    isNumber(windowHours, LEAST_HOURS, MOST_HOURS) &&
+    isNumber(atHour, 0, windowHours as number);
   const byPart = windowHours === undefined && atHour === undefined && isNumber(fraction, 0.05, 0.95);
   if (Object.keys(more).length > 0 || (!byHour && !byPart)) {
     throw bad('rotation', JSON.stringify(rotation), 'It must be {windowHours, atHour} or {fraction} of 0.05 to 0.95');
@@ -200,4 +208,25 @@ export function renewalTime(rotation: Rotation, issuedAt: number, notAfter: numb
   const [window, at] = [rotation.windowHours * 3_600_000, rotation.atHour * 3_600_000];
   const windows = Math.max(0, Math.floor((now - issuedAt - at) / window) + 1);
   return Math.min(notAfter, issuedAt + windows * window + at);
+}
+
+/** How much of a window, or of a validity, renewals are spread over. */
+const SPREAD = 0.05;
+
+/**
+ * `renewalTime`, later by up to a twentieth of the window (or of the validity), so that devices which were flashed
+ * together do not renew together. Never at or after notAfter, as long as that is ahead.
+ * @param random 0 … 1, a number of the device's own; draw it once a certificate
+ */
+export function spreadRenewalTime(
+  rotation: Rotation,
+  issuedAt: number,
+  notAfter: number,
+  now: number,
+  random: number,
+): number {
+  const due = renewalTime(rotation, issuedAt, notAfter, now);
+  const span = 'fraction' in rotation ? notAfter - issuedAt : rotation.windowHours * 3_600_000;
+  const most = Math.max(0, Math.min(span * SPREAD, (notAfter - due) / 2));
+  return due + Math.floor(most * Math.min(1, Math.max(0, random)));
 }

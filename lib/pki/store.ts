@@ -26,6 +26,8 @@ export interface CertificateRecord {
   readonly der: Uint8Array;
   /** SHA-256 of the SubjectPublicKeyInfo, hex. */
   readonly publicKeyHash: string;
+  /** It was added as a renewal: it goes live by its first use. */
+  readonly renewal?: true;
   /** CRLReason, RFC 5280 §5.3.1. */
   readonly reason?: number;
   readonly revokedAt?: number;
@@ -76,13 +78,18 @@ export interface NewToken {
 export interface AuthorityStore {
   /**
    * Keeps a new certificate. `replace` is kept with it: when it goes live, the device's live one is revoked (reason 4,
-   * superseded) in the same step. A record that arrives as `live` goes live at once.
+   * superseded) in the same step; with `renew` it is superseded, and stays off the list. A record that arrives as `live`
+   * goes live at once.
    * @throws DEVICE_HAS_LIVE the device holds a live one and `replace` is not said; KEY_IN_USE its public key is in a
    * certificate that is not this device's, or was revoked with reason 1 (keyCompromise); SERIAL_TAKEN
    */
-  addCertificate(record: CertificateRecord, options?: { readonly replace?: boolean }): Promise<void>;
+  addCertificate(
+    record: CertificateRecord,
+    options?: { readonly replace?: boolean; readonly renew?: boolean },
+  ): Promise<void>;
   certificate(serial: string): Promise<CertificateRecord | undefined>;
-  certificatesOf(namespace: string, device: string): Promise<readonly CertificateRecord[]>;
+  /** Oldest first; with `endsFrom` only those that end at this time or later. */
+  certificatesOf(namespace: string, device: string, endsFrom?: number): Promise<readonly CertificateRecord[]>;
   /**
    * pending → live; of one that is live already nothing changes.
    * @throws DEVICE_HAS_LIVE another one is live and this one was not to replace it; CERTIFICATE_STATE it is superseded
@@ -91,6 +98,11 @@ export interface AuthorityStore {
   markLive(serial: string): Promise<void>;
   /** Final; of one that is revoked already the first reason and time stay. */
   revoke(serial: string, reason: number, at: number): Promise<void>;
+  /**
+   * Revokes all certificates of a device that end after `at`, and puts the device into the state revoked, in one step.
+   * @returns their serial numbers
+   */
+  revokeDevice(namespace: string, device: string, reason: number, at: number): Promise<readonly string[]>;
   /** The revoked ones of a namespace whose notAfter is `notAfterFrom` or later. */
   revokedSince(namespace: string, notAfterFrom: number): Promise<readonly CertificateRecord[]>;
   /** Counts up, never repeats, from 1. */

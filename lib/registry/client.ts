@@ -12,6 +12,7 @@ import type {
   AuditVerdict,
   By,
   CertificateFilter,
+  CertificateKind,
   CertificateRecord,
   DeviceChange,
   DeviceFilter,
@@ -121,8 +122,8 @@ export class RegistryClient implements Registry {
     return await this.#call('certificate', serial);
   }
 
-  async certificatesOf(namespace: string, device: string) {
-    return await this.#call('certificatesOf', { namespace, device });
+  async certificatesOf(namespace: string, device: string, endsFrom = 0) {
+    return await this.#call('certificatesOf', { namespace, device, endsFrom });
   }
 
   async certificates(filter: CertificateFilter = {}, page: PageRequest = {}) {
@@ -141,6 +142,15 @@ export class RegistryClient implements Registry {
   async revoke(serial: string, reason: number, at: number, by?: By) {
     check.checkRevocation(reason, at);
     await this.#call('revoke', { serial: check.checkSerial(serial), reason, at }, by);
+  }
+
+  async revokeDevice(namespace: string, device: string, reason: number, at: number, by?: By) {
+    check.checkRevocation(reason, at);
+    return await this.#call('revokeDevice', { namespace, device, reason, at }, by);
+  }
+
+  async revokedList(namespace: string, kind: CertificateKind, notAfterFrom: number) {
+    return await this.#call('revokedList', { namespace, kind, from: notAfterFrom });
   }
 
   async revokedSince(namespace: string, notAfterFrom: number) {

@@ -6,6 +6,7 @@ import type {
   AuditVerdict,
   By,
   CertificateFilter,
+  CertificateKind,
   CertificateRecord,
   CodeRecord,
   CredentialRecord,
@@ -22,6 +23,7 @@ import type {
   PageRequest,
   ProfileRecord,
   RegistryEvent,
+  RevokedList,
   TicketTerms,
   TokenRecord,
 } from './types.ts';
@@ -72,14 +74,21 @@ export interface Registry {
     by?: By,
   ): Promise<void>;
   certificate(serial: string): Promise<CertificateRecord | undefined>;
-  /** All of a device, oldest first. */
-  certificatesOf(namespace: string, device: string): Promise<readonly CertificateRecord[]>;
+  /** Those of a device, oldest first; with `endsFrom` only those that end at this time or later. */
+  certificatesOf(namespace: string, device: string, endsFrom?: number): Promise<readonly CertificateRecord[]>;
   /** Certificates in the order in which they end. @throws BAD_PAGE */
   certificates(filter?: CertificateFilter, page?: PageRequest): Promise<Page<CertificateRecord>>;
   /** pending → live. @throws CERTIFICATE_UNKNOWN, CERTIFICATE_STATE, DEVICE_HAS_LIVE */
   markLive(serial: string, by?: By): Promise<void>;
   /** Final; of one that is revoked already the first reason and time stay. @throws CERTIFICATE_UNKNOWN */
   revoke(serial: string, reason: number, at: number, by?: By): Promise<void>;
+  /**
+   * Revokes every certificate of a device that ends after `at`, and puts the device, where there is one, into the state
+   * revoked, all in one step. @returns their serial numbers
+   */
+  revokeDevice(namespace: string, device: string, reason: number, at: number, by?: By): Promise<readonly string[]>;
+  /** What lists and handshakes need of the revoked ones that end at `notAfterFrom` or later. */
+  revokedList(namespace: string, kind: CertificateKind, notAfterFrom: number): Promise<RevokedList>;
   /** The revoked ones of a namespace whose notAfter is `notAfterFrom` or later. */
   revokedSince(namespace: string, notAfterFrom: number): Promise<readonly CertificateRecord[]>;
   /** Counts up from 1 and never repeats; a restore leaps. */

@@ -120,9 +120,19 @@ export interface CertificateRecord {
   readonly der: Uint8Array;
   /** SHA-256 of the SubjectPublicKeyInfo, in hex. */
   readonly publicKeyHash: string;
+  /** It was added as a renewal: it goes live by its first use. */
+  readonly renewal?: true;
   /** CRLReason of RFC 5280 §5.3.1. */
   readonly reason?: number;
   readonly revokedAt?: number;
+}
+
+/** Revoked certificates in two blocks: a hundred thousand of them travel between threads. */
+export interface RevokedList {
+  /** 16 bytes each. */
+  readonly serials: Uint8Array;
+  /** Three numbers each: CRLReason, when it was revoked, when it ends (ms since 1970). */
+  readonly facts: Float64Array;
 }
 
 /** Which certificates a list shows. */

@@ -1,26 +1,26 @@
 import { type Keystore, type RewrapReport, rewrapAll, type SealedStore, wipe } from '../../vault/index.ts';
 import type { Certificate } from '../certificate/inspect.ts';
-import { type AlternativeName, alternativeNames, distinguishedName, ipBytes } from '../certificate/names.ts';
-import { CSR_MOST } from '../csr/parse.ts';
+import { alternativeNames, distinguishedName } from '../certificate/names.ts';
+import type { CrlOrder } from '../crl/types.ts';
 import { OID } from '../der/oids.ts';
 import { fail } from '../errors.ts';
-import { AUTHORITY_NAMESPACE, deviceCommonName, hostName, namespaceName, normaliseMac } from '../names.ts';
-import { toPem } from '../pem.ts';
+import { AUTHORITY_NAMESPACE, deviceCommonName, namespaceName, normaliseMac } from '../names.ts';
 import { crlBase, type NamespaceSettings, namesOf, readSettings } from '../settings.ts';
 import type { AuthorityStore, CertificateRecord, JsonObject } from '../store.ts';
 import {
   createIntermediate,
   createRoot,
-  type Ground,
   type IntermediateKind,
   keepCertificate,
   newSerial,
   recordOf,
-  timeFor,
   validity,
 } from './ca.ts';
+import { checkReason, issuedOf, serviceName, whileSmall } from './details.ts';
+import { type Ground, timeFor } from './ground.ts';
 import { type ImportSource, readImport } from './imports.ts';
 import { Issuers, type Ready } from './issuers.ts';
+import { issueCrl, renewRootCrl, rootCrl } from './lists.ts';
 import { keepMaterial, loadMaterial, type Material, namespaceKeyName, ROOT, SERVICES } from './material.ts';
 import type { Minted, MintOrder } from './mint.ts';
 import { MintPool } from './pool.ts';
@@ -36,8 +36,6 @@ import type {
 } from './types.ts';
 
 const HOUR = 3_600_000;
-/** RFC 5280 §5.3.1; 7 is unused, and 8 and 6 take back, which nothing here does. */
-const REASONS = [0, 1, 2, 3, 4, 5, 9, 10];
 const SUPERSEDED = 4;
 const MOST_SERVICE_NAMES = 20;
 const SERVICE_DAYS = 90;
@@ -186,6 +184,16 @@ export class Authority {
     });
   }
 
+  /** The certificate of the key that issues in a namespace. @throws NAMESPACE_UNKNOWN, AUTHORITY_MISSING */
+  async issuer(namespace: string): Promise<Certificate> {
+    return (await this.#issuers.of(namespace)).certificate;
+  }
+
+  /** A certificate of a namespace once more, as it was answered when it was issued. @throws NAMESPACE_UNKNOWN */
+  async issued(record: CertificateRecord): Promise<Issued> {
+    return issuedOf(record, await this.#issuers.of(record.namespace));
+  }
+
   /** The certificates that devices of a namespace are verified with, PEM. @throws NAMESPACE_UNKNOWN */
   async authorities(namespace: string): Promise<string> {
     return (await this.#issuers.of(namespace)).authorities;
@@ -232,7 +240,10 @@ export class Authority {
     const minted = await this.#mint(ready, order);
     const own = { namespace, device: mac, kind: 'device', state: 'pending', ...times } as const;
     const record = recordOf(minted, order.serial, own);
-    await this.#ground.store.addCertificate(record, { replace: request.replace === true });
+    await this.#ground.store.addCertificate(record, {
+      replace: request.replace === true,
+      renew: request.renew === true,
+    });
     return issuedOf(record, ready);
   }
 
@@ -299,15 +310,32 @@ export class Authority {
     await this.#ground.store.revoke(serial, reason, this.#ground.clock());
   }
 
-  /** Revokes all certificates of a device that are not over. @returns their serial numbers */
+  /**
+   * Revokes all certificates of a device that are not over (pending, live and superseded ones), and the device with them,
+   * in one step. Permanent: it comes back with a new certificate. @returns their serial numbers
+   */
   async revokeDevice(namespace: string, mac: string, reason = 0): Promise<string[]> {
     checkReason(reason);
     const { store, clock } = this.#ground;
-    const all = await store.certificatesOf(namespaceName(namespace), normaliseMac(mac));
-    const now = clock();
-    const open = all.filter(({ state, notAfter }) => state !== 'revoked' && notAfter > now);
-    for (const { serial } of open) await store.revoke(serial, reason, now);
-    return open.map(({ serial }) => serial);
+    return [...(await store.revokeDevice(namespaceName(namespace), normaliseMac(mac), reason, clock()))];
+  }
+
+  /**
+   * Signs a revocation list with the next number of the namespace; 'keyway' for that of our own services.
+   * @throws NAMESPACE_UNKNOWN, AUTHORITY_MISSING, what the store and the keystore throw
+   */
+  async issueCrl(namespace: string, order: CrlOrder): Promise<{ der: Uint8Array; number: number }> {
+    return await issueCrl(this.#ground, await this.#issuers.of(namespace), namespace, order);
+  }
+
+  /** The list of the root as it was signed last, DER: whenever its key was at hand, for a year. */
+  rootCrl(): Promise<Uint8Array | undefined> {
+    return rootCrl(this.#ground);
+  }
+
+  /** Signs the list of the root anew, for a year. @throws AUTHORITY_MISSING, ROOT_OUT, BAD_PASSPHRASE, CLOCK_BEHIND */
+  renewRootCrl(passphrase?: Uint8Array): Promise<Uint8Array> {
+    return this.#change(() => renewRootCrl(this.#ground, passphrase));
   }
 
   async #record(serial: string): Promise<CertificateRecord> {
@@ -338,37 +366,4 @@ export class Authority {
     this.#changes = done.catch(() => undefined);
     return done;
   }
-}
-
-/** A copy for a worker is made only of what is not refused anyway. */
-function whileSmall(csr: Uint8Array | string): Uint8Array | string {
-  if (typeof csr !== 'string' && !(csr instanceof Uint8Array)) return new Uint8Array(0);
-  return csr.length > 2 * CSR_MOST ? csr.slice(0, 2 * CSR_MOST) : csr;
-}
-
-function serviceName(value: string): AlternativeName {
-  try {
-    ipBytes(value);
-    return { kind: 'ip', value };
-  } catch {
-    return { kind: 'dns', value: hostName(value, { wildcard: true }) };
-  }
-}
-
-function checkReason(reason: number): void {
-  if (REASONS.includes(reason)) return;
-  throw fail('CERTIFICATE_STATE', `${reason} is no reason that a certificate can be revoked for.`, {
-    hint: `Use one of ${REASONS.join(', ')} (RFC 5280 §5.3.1).`,
-    detail: { field: 'reason', value: reason },
-  });
-}
-
-function issuedOf(record: CertificateRecord, ready: Ready): Issued {
-  const { serial, namespace, device, state, notBefore, notAfter, der, publicKeyHash } = record;
-  const pem = toPem('CERTIFICATE', der);
-  const { intermediates, authorities } = ready;
-  return {
-    ...{ serial, namespace, mac: device, state, notBefore, notAfter, der, pem, publicKeyHash, authorities },
-    chain: pem + intermediates,
-  };
 }

@@ -1,5 +1,4 @@
 import { createPublicKey, type KeyObject, randomFillSync } from 'node:crypto';
-import type { Keystore } from '../../vault/index.ts';
 import { type Certificate, parseCertificate } from '../certificate/inspect.ts';
 import { publicKeyOf } from '../certificate/keys.ts';
 import { distinguishedName } from '../certificate/names.ts';
@@ -8,46 +7,18 @@ import { fail } from '../errors.ts';
 import { AUTHORITY_NAMESPACE } from '../names.ts';
 import { toHex } from '../pem.ts';
 import type { AuthorityStore, CertificateKind, CertificateRecord } from '../store.ts';
+import { BACKDATE, type Ground, timeFor, wholeSeconds } from './ground.ts';
+import { signRootCrl } from './lists.ts';
 import { generateAuthorityKey, keepMaterial, loadMaterial, openKey, ROOT, termsOf } from './material.ts';
 import { Issuer, type Minted } from './mint.ts';
 import { checkPassphrase } from './passphrase.ts';
 import type { IntermediateTerms, RootTerms } from './types.ts';
 
-/** What the making of authorities works with. */
-export interface Ground {
-  readonly store: AuthorityStore;
-  readonly keystore: Keystore;
-  readonly organisation: string | undefined;
-  readonly crlBaseUrl: string | undefined;
-  readonly clock: () => number;
-}
-
 const DAY = 86_400_000;
-/** A device whose clock is a little behind must find its certificate valid. */
-export const BACKDATE = 300_000;
 const ROOT_DAYS = 7305;
 const INTERMEDIATE_DAYS = 3652;
 const DEMO_DAYS = 30;
-
-/**
- * The time at which something is issued or redeemed.
- * @throws CLOCK_BEHIND
- */
-export async function timeFor(ground: Ground): Promise<number> {
-  // In this order: what is written in between is not newer than the clock.
-  const newest = await ground.store.newestTime();
-  const now = ground.clock();
-  if (now < newest) {
-    throw fail('CLOCK_BEHIND', `The clock says ${iso(now)}, and the newest record is from ${iso(newest)}.`, {
-      hint: 'Set the clock of this machine: certificates that are issued now would have wrong times.',
-      detail: { now, newest },
-    });
-  }
-  return now;
-}
-
 const iso = (ms: number): string => new Date(ms).toISOString();
-export const wholeSeconds = (ms: number): number => Math.floor(ms / 1000) * 1000;
 
 /** 128 random bits; from one draw for many, since each draw is a call into the system. */
 export function newSerial(): Uint8Array {
@@ -108,6 +79,7 @@ export async function createRoot(ground: Ground, terms: RootTerms): Promise<Cert
     },
   );
   await keepMaterial(store, keystore, ROOT, { certificate, above: [], key }, terms.passphrase);
+  await signRootCrl(ground, certificate, key);
   return certificate;
 }
 
@@ -159,6 +131,8 @@ export async function createIntermediate(
     { issuer: root.certificate, key: rootKey, crlUrl: ground.crlBaseUrl && `${ground.crlBaseUrl}/root.crl` },
   );
   await keepMaterial(store, keystore, kind.name, { certificate, above: [root.certificate, ...root.above], key });
+  // Its key is at hand: so its list starts its year anew.
+  await signRootCrl(ground, root.certificate, rootKey);
   return certificate;
 }
 

@@ -6,7 +6,7 @@ import { fail } from '../errors.ts';
 import { AUTHORITY_NAMESPACE, namespaceName } from '../names.ts';
 import { toPem } from '../pem.ts';
 import { crlBase, type NamespaceSettings, readSettings } from '../settings.ts';
-import type { Ground } from './ca.ts';
+import type { Ground } from './ground.ts';
 import { loadMaterial, namespaceKeyName, openKey, SERVICES, termsOf } from './material.ts';
 import { Issuer } from './mint.ts';
 import type { MintPool } from './pool.ts';
@@ -18,6 +18,8 @@ export interface Ready {
   readonly settings: NamespaceSettings;
   readonly certificate: Certificate;
   readonly issuer: Issuer;
+  /** Where its list is served, as its certificates say. */
+  readonly crlUrl: string | undefined;
   /** Behind a device's certificate in what a TLS peer sends: the intermediates, PEM. */
   readonly intermediates: string;
   /** What a peer verifies with: the intermediates and the root, PEM. */
@@ -102,7 +104,7 @@ export class Issuers {
     this.#pool?.setIssuer(name, terms, key);
     const all = [certificate, ...above].map(({ der }) => toPem('CERTIFICATE', der));
     return {
-      ...{ name, settings, certificate },
+      ...{ name, settings, certificate, crlUrl },
       issuer: new Issuer(terms, key),
       // The last one is the root, which peers have; an issuer that is its own root has nothing above it.
       intermediates: all.slice(0, -1).join(''),

@@ -1,13 +1,15 @@
 import { hash, type KeyObject, sign } from 'node:crypto';
 import { checkKeyPolicy, type KeyPolicy } from '../certificate/keys.ts';
 import { CertificateTemplate, KEY_ID_BYTES, type TemplateTerms } from '../certificate/template.ts';
-import { parseCsr } from '../csr/parse.ts';
+import { type CrlFields, crlBody, crlOf } from '../crl/build.ts';
+import { parseCsr, type SigningRequest } from '../csr/parse.ts';
 import { wrongSignature } from '../csr/verify.ts';
 import { verifyNow } from '../platform.node.ts';
 
 /** A certificate that is to be made of a signing request. Plain data: it travels to a worker. */
 export interface MintOrder {
-  readonly csr: Uint8Array | string;
+  /** One that was taken apart is not read again. */
+  readonly csr: Uint8Array | string | SigningRequest;
   readonly keys: KeyPolicy;
   /** 16 bytes. */
   readonly serial: Uint8Array;
@@ -35,10 +37,12 @@ export function keyIdOf(key: Uint8Array): Uint8Array {
 export class Issuer {
   readonly #template: CertificateTemplate;
   readonly #key: KeyObject;
+  readonly #terms: TemplateTerms;
 
   constructor(terms: TemplateTerms, key: KeyObject) {
     this.#template = new CertificateTemplate(terms);
     this.#key = key;
+    this.#terms = terms;
   }
 
   /**
@@ -46,11 +50,19 @@ export class Issuer {
    * @throws CSR_TOO_LARGE, BAD_CSR, BAD_PEM, CSR_KEY_REFUSED, CSR_SIGNATURE
    */
   mint(order: MintOrder): Minted {
-    const request = parseCsr(order.csr);
+    const { csr } = order;
+    const request = typeof csr === 'string' || csr instanceof Uint8Array ? parseCsr(csr) : csr;
     checkKeyPolicy(request.key, order.keys);
     const { key, algorithm, signature, info } = request;
     if (!verifyNow(key, algorithm, signature, info)) throw wrongSignature();
     return this.sign(order, key);
+  }
+
+  /** Makes a revocation list. @param url where it is served, as the certificates say; not given for the root's */
+  list(fields: Pick<CrlFields, 'number' | 'thisUpdate' | 'nextUpdate' | 'entries' | 'url'>): Uint8Array {
+    const { signature, issuer, issuerKeyId } = this.#terms;
+    const body = crlBody({ ...fields, signature, issuer, issuerKeyId });
+    return crlOf(body, signature, sign('sha256', body, this.#key));
   }
 
   /** Makes a certificate for a key that is known to be its owner's. */

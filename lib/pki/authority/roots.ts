@@ -5,8 +5,10 @@ import { AUTHORITY_NAMESPACE } from '../names.ts';
 import { toHex } from '../pem.ts';
 import { nodePki } from '../platform.node.ts';
 import type { AuthorityStore } from '../store.ts';
-import { type Ground, keepCertificate, noRootYet, timeFor } from './ca.ts';
+import { keepCertificate, noRootYet } from './ca.ts';
+import { type Ground, timeFor } from './ground.ts';
 import { type ImportSource, readImport } from './imports.ts';
+import { signRootCrl } from './lists.ts';
 import { belongs, keepMaterial, loadMaterial, type Material, openKey, ROOT } from './material.ts';
 import { checkPassphrase, decryptPrivateKey, encryptPrivateKey } from './passphrase.ts';
 
@@ -22,6 +24,7 @@ export async function importRoot(
   const imported = readImport(source, 1, await timeFor(ground));
   await keepImported(store, imported.certificate, imported.above.length === 0 ? 'root' : 'intermediate');
   await keepMaterial(store, keystore, ROOT, imported, passphrase);
+  await signRootCrl(ground, imported.certificate, imported.key);
   return imported.certificate;
 }
 
@@ -50,6 +53,7 @@ export async function putRootBack(ground: Ground, key: Uint8Array, passphrase: U
     });
   }
   await keepMaterial(ground.store, ground.keystore, ROOT, { ...root, key: opened }, passphrase);
+  await signRootCrl(ground, root.certificate, opened);
 }
 
 async function rootOf({ store, keystore }: Ground): Promise<Material> {

@@ -1,4 +1,5 @@
 import type { Certificate } from '../certificate/inspect.ts';
+import type { SigningRequest } from '../csr/parse.ts';
 import type { CertificateState } from '../store.ts';
 import type { AuthorityKeyKind } from './material.ts';
 import type { PoolOptions } from './pool.ts';
@@ -39,10 +40,12 @@ export interface DeviceRequest {
   readonly namespace: string;
   /** In any of the five spellings. */
   readonly mac: string;
-  /** PKCS#10 as DER, or as PEM text. Its key is used, nothing else of it. */
-  readonly csr: Uint8Array | string;
+  /** PKCS#10 as DER, as PEM text, or as parseCsr gave it. Its key is used, nothing else of it. */
+  readonly csr: Uint8Array | string | SigningRequest;
   /** Replaces the live certificate of the device: it is revoked when this one goes live. Default: no. */
   readonly replace?: boolean;
+  /** A renewal: it goes live by its first use, and the live one is superseded then. Default: no. */
+  readonly renew?: boolean;
   /** What the registry has as the device's serial number and name, for alternative names. */
   readonly serial?: string | null;
   readonly name?: string | null;

@@ -54,13 +54,15 @@ export interface CertificateFields {
 }
 
 const VERSION_3 = explicit(0, integer(2));
-const SIGNATURES: Record<SignatureKind, Uint8Array> = {
+/** AlgorithmIdentifiers. */
+export const SIGNATURES: Readonly<Record<SignatureKind, Uint8Array>> = {
   'ecdsa-sha256': sequence(oid(OID.ecdsaSha256)),
   'rsa-sha256': sequence(oid(OID.rsaSha256), NULL),
 };
 const encoder = new TextEncoder();
 
-const extension = (type: string, critical: boolean, value: Uint8Array): Uint8Array =>
+/** An Extension, DER. */
+export const extension = (type: string, critical: boolean, value: Uint8Array): Uint8Array =>
   critical ? sequence(oid(type), boolean(true), octets(value)) : sequence(oid(type), octets(value));
 
 /** RFC 7093 §2: identifiers of keys have 160 bits. */

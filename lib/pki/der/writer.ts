@@ -92,8 +92,19 @@ export function namedBits(bits: readonly number[]): Uint8Array {
   return tlv(TAG.bitString, Uint8Array.of(7 - (last & 7)), bytes);
 }
 
-/** An OBJECT IDENTIFIER of its dotted form. */
+/** An OBJECT IDENTIFIER of its dotted form. Do not write into it. */
 export function oid(dotted: string): Uint8Array {
+  const known = oids.get(dotted);
+  if (known !== undefined) return known;
+  const made = newOid(dotted);
+  if (oids.size < OIDS_KEPT) oids.set(dotted, made);
+  return made;
+}
+
+const oids = new Map<string, Uint8Array>();
+const OIDS_KEPT = 100;
+
+function newOid(dotted: string): Uint8Array {
   const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
   const bytes: number[] = [];
   for (const arc of [first * 40 + second, ...rest]) {

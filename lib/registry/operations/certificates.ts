@@ -1,10 +1,23 @@
 import { fail } from '../errors.ts';
 import { listCertificates } from '../sql/lists.ts';
 import { SQL } from '../sql/statements.ts';
-import type { CertificateFilter, CertificateRecord } from '../types.ts';
-import { ConstraintBroken, number, one, type Row, type Scope, step, text, textOrNull, type Work } from '../work.ts';
+import { mayBecome } from '../states.ts';
+import type { CertificateFilter, CertificateKind, CertificateRecord, RevokedList } from '../types.ts';
+import {
+  ConstraintBroken,
+  number,
+  numberOrNull,
+  one,
+  type Row,
+  type Scope,
+  step,
+  text,
+  textOrNull,
+  type Work,
+} from '../work.ts';
 import { audited } from './audit.ts';
-import { certificateOf } from './rows.ts';
+import { setDeviceState } from './devices.ts';
+import { certificateOf, deviceOf } from './rows.ts';
 
 /** CRLReason of RFC 5280 §5.3.1. */
 const KEY_COMPROMISE = 1;
@@ -84,9 +97,9 @@ export function* certificate(_scope: Scope, serial: string): Work<CertificateRec
 
 export function* certificatesOf(
   _scope: Scope,
-  { namespace, device }: { namespace: string; device: string },
+  { namespace, device, endsFrom }: { namespace: string; device: string; endsFrom: number },
 ): Work<CertificateRecord[]> {
-  return (yield step(SQL.certificatesOf, namespace, device)).map(certificateOf);
+  return (yield step(SQL.certificatesOf, namespace, device, endsFrom)).map(certificateOf);
 }
 
 export function* certificates(
@@ -137,6 +150,45 @@ function* revoked(scope: Scope, record: CertificateRecord, reason: number, at: n
   if (changed === undefined) return;
   scope.revoke({ k: 'certificate', id: record.serial, reason, at, until: record.notAfter });
   yield* told(scope, 'revoked', record, reason);
+}
+
+/** All that a device could come in with, and the device itself: who stops half-way would leave a door open. */
+export function* revokeDevice(
+  scope: Scope,
+  { namespace, device, reason, at }: { namespace: string; device: string; reason: number; at: number },
+): Work<string[]> {
+  const serials: string[] = [];
+  for (const row of (yield step(SQL.certificatesOf, namespace, device, at + 1)) as readonly Row[]) {
+    const record = certificateOf(row);
+    if (record.state === 'revoked') continue;
+    yield* revoked(scope, record, reason, at);
+    serials.push(record.serial);
+  }
+  const row = yield* one(SQL.deviceByMac, namespace, device);
+  const found = row && deviceOf(row);
+  if (found !== undefined && mayBecome(found.state, 'revoked')) {
+    const words = `its certificates are revoked (CRLReason ${reason})`;
+    yield* setDeviceState(scope, { id: found.id, to: 'revoked', reason: words, from: undefined });
+  }
+  return serials;
+}
+
+/** Packed: as records a hundred thousand of them would hold up the thread that gets them. */
+export function* revokedList(
+  _scope: Scope,
+  { namespace, kind, from }: { namespace: string; kind: CertificateKind; from: number },
+): Work<RevokedList> {
+  const rows: readonly Row[] = yield step(SQL.revokedList, namespace, from, kind);
+  const serials = new Uint8Array(16 * rows.length);
+  const hex = Buffer.from(serials.buffer);
+  const facts = new Float64Array(3 * rows.length);
+  for (const [i, row] of rows.entries()) {
+    hex.write(text(row, 'serial'), 16 * i, 'hex');
+    facts[3 * i] = numberOrNull(row, 'reason') ?? 0;
+    facts[3 * i + 1] = numberOrNull(row, 'revoked_at') ?? 0;
+    facts[3 * i + 2] = number(row, 'not_after');
+  }
+  return { serials, facts };
 }
 
 export function* revokedSince(

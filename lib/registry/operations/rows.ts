@@ -49,6 +49,7 @@ export function certificateOf(row: Row): CertificateRecord {
     publicKeyHash: text(row, 'public_key_hash'),
     ...(reason === null ? {} : { reason }),
     ...(revokedAt === null ? {} : { revokedAt }),
+    ...(row.replaces === 'supersede' ? { renewal: true } : {}),
   };
 }
 

@@ -39,7 +39,8 @@ export const SQL = {
   addCertificate: `INSERT INTO certificates (${CERTIFICATE}, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO NOTHING RETURNING serial`,
   certificate: `SELECT ${CERTIFICATE} FROM certificates WHERE serial = ?`,
-  certificatesOf: `SELECT ${CERTIFICATE} FROM certificates WHERE namespace = ? AND device = ? ORDER BY added_at, serial`,
+  certificatesOf: `SELECT ${CERTIFICATE} FROM certificates
+    WHERE namespace = ? AND device = ? AND not_after >= ? ORDER BY added_at, serial`,
   liveOf: `SELECT ${CERTIFICATE} FROM certificates
     WHERE namespace = ? AND device = ? AND state = 'live' AND kind = 'device'`,
   keyHolder: `SELECT ${CERTIFICATE} FROM certificates
@@ -50,6 +51,8 @@ export const SQL = {
     RETURNING ${CERTIFICATE}`,
   revokedSince: `SELECT ${CERTIFICATE} FROM certificates WHERE namespace = ? AND state = 'revoked' AND not_after >= ?
     ORDER BY not_after, serial`,
+  revokedList: `SELECT serial, reason, revoked_at, not_after FROM certificates
+    WHERE namespace = ? AND state = 'revoked' AND not_after >= ? AND kind = ?`,
   nextCrlNumber: `INSERT INTO crl_numbers (namespace, number) VALUES (?, 1)
     ON CONFLICT (namespace) DO UPDATE SET number = crl_numbers.number + 1 RETURNING number`,
   raiseCrlNumber: `INSERT INTO crl_numbers (namespace, number) VALUES (?, ?)
@@ -117,4 +120,15 @@ export const SQL = {
   recallTickets: 'SELECT hash, redeemed_at, expires_at FROM tickets WHERE redeemed_at IS NOT NULL',
   recallDevices: "SELECT id, state, state_at FROM devices WHERE state IN ('revoked', 'retired')",
   recallCrlNumbers: 'SELECT namespace, number FROM crl_numbers',
+} as const;
+
+/** For the embedded store alone: SQLite numbers the rows of a table, and finds one by its number at once. */
+export const BY_ROW = {
+  device: `SELECT ${DEVICE} FROM devices WHERE rowid = ?`,
+  /** As SQL.deviceByMac, and which row it is. */
+  deviceByMac: `SELECT ${DEVICE}, rowid AS at_row FROM devices WHERE namespace = ? AND mac = ?`,
+  /** In the order of an index that holds all of it; the first condition is what has SQLite take that index. */
+  devicesFrom: `SELECT rowid AS at_row, namespace, mac FROM devices
+    WHERE mac >= ? AND (mac, namespace) > (?, ?) ORDER BY mac, namespace LIMIT ?`,
+  newest: 'SELECT MAX(rowid) AS at_row FROM devices',
 } as const;

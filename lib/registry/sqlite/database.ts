@@ -2,8 +2,9 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { fail } from '../errors.ts';
 import { sqlite } from '../sql/dialect.ts';
 import { APPLICATION, BOOTSTRAP, MIGRATIONS, SCHEMA_VERSION } from '../sql/schema.ts';
-import { SQL } from '../sql/statements.ts';
-import { ConstraintBroken, type Row, type SqlValue, type Work } from '../work.ts';
+import { BY_ROW, SQL } from '../sql/statements.ts';
+import { ConstraintBroken, number, type Row, type SqlValue, text, type Work } from '../work.ts';
+import { RowHints } from './hints.ts';
 import { isConstraint } from './outcome.ts';
 
 /** How long another program may hold a lock in the file. */
@@ -21,9 +22,13 @@ export class Database {
   readonly path: string;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #hints: RowHints;
+  /** The last device whose hint was loaded; undefined when all are. */
+  #loaded: { mac: string; namespace: string } | undefined = { mac: '', namespace: '' };
 
-  constructor(path: string, options: { journal: 'wal' | 'delete'; maxBytes?: number | undefined }) {
+  constructor(path: string, options: { journal: 'wal' | 'delete'; maxBytes?: number | undefined; hints?: RowHints }) {
     this.path = path;
+    this.#hints = options.hints ?? new RowHints();
     this.#db = new DatabaseSync(path);
     try {
       this.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
@@ -69,7 +74,7 @@ export class Database {
       const { sql, values, guarded } = next.value;
       let rows: readonly Row[];
       try {
-        rows = this.rows(sql, values);
+        rows = sql === SQL.deviceByMac ? this.#deviceByMac(values) : this.rows(sql, values);
       } catch (error) {
         next = work.throw(guarded && isConstraint(error) ? new ConstraintBroken('', { cause: error }) : error);
         continue;
@@ -77,6 +82,35 @@ export class Database {
       next = work.next(rows);
     }
     return next.value;
+  }
+
+  /**
+   * Loads the hints of so many devices more. Without them lookups are as right, and slower: until this is done, each
+   * device that is looked up brings its own.
+   * @returns whether there are more
+   */
+  loadHints(count: number): boolean {
+    const from = this.#loaded;
+    if (from === undefined) return false;
+    if (from.mac === '') this.#hints.reserve(Number(this.rows(BY_ROW.newest)[0]?.at_row ?? 0));
+    const rows = this.rows(BY_ROW.devicesFrom, [from.mac, from.mac, from.namespace, count]);
+    for (const row of rows) this.#hints.put(text(row, 'namespace'), text(row, 'mac'), number(row, 'at_row'));
+    const last = rows.length < count ? undefined : rows.at(-1);
+    this.#loaded = last && { mac: text(last, 'mac'), namespace: text(last, 'namespace') };
+    return last !== undefined;
+  }
+
+  /** By the hint where there is one and it is right, else by the index. */
+  #deviceByMac(values: readonly SqlValue[]): readonly Row[] {
+    const [namespace, mac] = values as [string, string];
+    const hint = this.#hints.find(namespace, mac);
+    if (hint !== 0) {
+      const rows = this.rows(BY_ROW.device, [hint]);
+      if (rows[0]?.mac === mac && rows[0].namespace === namespace) return rows;
+    }
+    const rows = this.rows(BY_ROW.deviceByMac, values);
+    if (rows[0] !== undefined) this.#hints.put(namespace, mac, number(rows[0], 'at_row'));
+    return rows;
   }
 
   /** Runs in a transaction of its own. */

@@ -93,6 +93,7 @@ export class SqliteStore {
     const done: { readonly request: Request; reply?: Reply }[] = [];
     const events: RegistryEvent[] = [];
     const lines: RevocationLine[] = [];
+    let reading = false;
     let writing = false;
     try {
       do {
@@ -101,13 +102,20 @@ export class SqliteStore {
         const entry: (typeof done)[number] = { request };
         done.push(entry);
         if (!writing && !(request.name in READS)) {
+          if (reading) db.exec('COMMIT');
+          reading = false;
           db.exec('BEGIN IMMEDIATE');
           writing = true;
+        } else if (!writing && !reading && queue.length > 0) {
+          // Several that look: the file is locked for them once.
+          db.exec('BEGIN');
+          reading = true;
         }
         entry.reply = this.#one(request, writing, events, lines);
         if (queue.length === 0) more();
       } while (performance.now() < until);
       if (writing) this.#commit(lines);
+      else if (reading) db.exec('COMMIT');
       return { replies: done.flatMap(({ reply }) => reply ?? []), events };
     } catch (error) {
       db.rollback();
@@ -121,6 +129,19 @@ export class SqliteStore {
         return reply !== undefined && 'problem' in reply ? reply : { id: request.id, problem };
       });
       return { replies, events: [] };
+    }
+  }
+
+  /**
+   * Loads hints of so many devices more; what goes wrong is left to the requests to find.
+   * @returns whether there are more to load
+   */
+  loadHints(count: number): boolean {
+    if (this.#log === undefined || this.#db === undefined) return false;
+    try {
+      return this.#db.loadHints(count);
+    } catch {
+      return false;
     }
   }
 

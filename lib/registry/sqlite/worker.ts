@@ -22,7 +22,15 @@ function begin(port: MessagePort, task: WorkerTask): void {
   }
 }
 
+/** Devices whose hints are loaded between two turns: a fraction of a millisecond. */
+const HINTS = 1000;
+
 function serve(port: MessagePort, store: SqliteStore): void {
+  let loading = false;
+  const load = (): void => {
+    loading = store.loadHints(HINTS);
+    if (loading) setImmediate(load);
+  };
   const queue: (Request | { id: number; control: Control })[] = [];
   const take = (message: ToWorker): void => {
     if ('requests' in message) queue.push(...message.requests);
@@ -42,6 +50,8 @@ function serve(port: MessagePort, store: SqliteStore): void {
         queue.shift();
         port.postMessage(controlled(store, first.id, first.control));
         if (first.control.do === 'close') port.close();
+        // A registry that was started, or restored, starts without hints.
+        if (!loading) load();
       } else {
         port.postMessage(group(store, queue, more));
       }

@@ -329,7 +329,7 @@ describe('pki: the authority', () => {
 
   it('keeps no key in clear', async () => {
     const { store } = await make();
-    assert.deepEqual([...store.keys.keys()].sort(), ['ca.namespace.plant-7', 'ca.root', 'ca.services']);
+    assert.deepEqual([...store.keys.keys()].sort(), ['ca.namespace.plant-7', 'ca.root', 'ca.root.crl', 'ca.services']);
     const head = Buffer.from('3041020100301306072a8648ce3d0201', 'hex');
     for (const [name, record] of store.keys) {
       const bytes = Buffer.from(record);

@@ -9,7 +9,7 @@ import type {
 
 /** A store that forgets, with the rules of the real one. Its parts lie open for tests. */
 export class MemoryStore implements AuthorityStore {
-  readonly certificates = new Map<string, { record: CertificateRecord; replace: boolean }>();
+  readonly certificates = new Map<string, { record: CertificateRecord; replace: boolean; renew: boolean }>();
   readonly keys = new Map<string, Uint8Array>();
   readonly namespaces = new Map<string, NamespaceRecord>();
   readonly tickets = new Map<string, TicketTerms>();
@@ -17,7 +17,10 @@ export class MemoryStore implements AuthorityStore {
   readonly crlNumbers = new Map<string, number>();
   newest = 0;
 
-  async addCertificate(record: CertificateRecord, options: { readonly replace?: boolean } = {}): Promise<void> {
+  async addCertificate(
+    record: CertificateRecord,
+    options: { readonly replace?: boolean; readonly renew?: boolean } = {},
+  ): Promise<void> {
     if (this.certificates.has(record.serial)) throw new KeywayError('SERIAL_TAKEN', 'taken');
     for (const { record: held } of record.kind === 'device' ? this.certificates.values() : []) {
       if (held.publicKeyHash !== record.publicKeyHash) continue;
@@ -25,9 +28,11 @@ export class MemoryStore implements AuthorityStore {
     }
     const replace = options.replace === true;
     const live = this.#liveOf(record);
-    if (live !== undefined && !replace) throw new KeywayError('DEVICE_HAS_LIVE', 'live');
+    const renew = options.renew === true;
+    if (live !== undefined && !replace && !renew) throw new KeywayError('DEVICE_HAS_LIVE', 'live');
     if (live !== undefined && record.state === 'live') this.#set(live, { state: 'revoked', reason: 4, revokedAt: 1 });
-    this.certificates.set(record.serial, { record, replace });
+    const kept = renew ? { ...record, renewal: true as const } : record;
+    this.certificates.set(record.serial, { record: kept, replace, renew });
   }
 
   #liveOf({ namespace, device, serial, kind }: CertificateRecord): string | undefined {
@@ -49,10 +54,10 @@ export class MemoryStore implements AuthorityStore {
     return this.certificates.get(serial)?.record;
   }
 
-  async certificatesOf(namespace: string, device: string): Promise<CertificateRecord[]> {
+  async certificatesOf(namespace: string, device: string, endsFrom = 0): Promise<CertificateRecord[]> {
     return [...this.certificates.values()]
       .map(({ record }) => record)
-      .filter((record) => record.namespace === namespace && record.device === device);
+      .filter((one) => one.namespace === namespace && one.device === device && one.notAfter >= endsFrom);
   }
 
   async markLive(serial: string): Promise<void> {
@@ -61,14 +66,22 @@ export class MemoryStore implements AuthorityStore {
     if (held.record.state === 'live') return;
     if (held.record.state !== 'pending') throw new KeywayError('CERTIFICATE_STATE', held.record.state);
     const live = this.#liveOf(held.record);
-    if (live !== undefined && !held.replace) throw new KeywayError('DEVICE_HAS_LIVE', 'live');
-    if (live !== undefined) this.#set(live, { state: 'revoked', reason: 4, revokedAt: 1 });
+    if (live !== undefined && !held.replace && !held.renew) throw new KeywayError('DEVICE_HAS_LIVE', 'live');
+    if (live !== undefined) {
+      this.#set(live, held.renew ? { state: 'superseded' } : { state: 'revoked', reason: 4, revokedAt: 1 });
+    }
     this.#set(serial, { state: 'live' });
   }
 
   async revoke(serial: string, reason: number, at: number): Promise<void> {
     if (this.certificates.get(serial)?.record.state === 'revoked') return;
     this.#set(serial, { state: 'revoked', reason, revokedAt: at });
+  }
+
+  async revokeDevice(namespace: string, device: string, reason: number, at: number): Promise<string[]> {
+    const open = (await this.certificatesOf(namespace, device, at + 1)).filter(({ state }) => state !== 'revoked');
+    for (const { serial } of open) this.#set(serial, { state: 'revoked', reason, revokedAt: at });
+    return open.map(({ serial }) => serial);
   }
 
   async revokedSince(namespace: string, notAfterFrom: number): Promise<CertificateRecord[]> {

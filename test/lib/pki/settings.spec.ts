@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { JsonObject } from '../../../lib/pki/index.ts';
-import { DEFAULT_SETTINGS, readSettings, renewalTime } from '../../../lib/pki/index.ts';
+import { DEFAULT_SETTINGS, readSettings, renewalTime, spreadRenewalTime } from '../../../lib/pki/index.ts';
 import { namesOf } from '../../../lib/pki/settings.ts';
 
 const HOUR = 3_600_000;
@@ -18,7 +18,7 @@ describe('pki: settings of a namespace', () => {
 
   const bad: [string, JsonObject][] = [
     ['validityHours', { validityHours: 0 }],
-    ['validityHours', { validityHours: 1.5 }],
+    ['validityHours', { validityHours: 9 / 3600 }],
     ['validityHours', { validityHours: 219001 }],
     ['graceHours', { graceHours: -1 }],
     ['rekey', { rekey: 'never' }],
@@ -67,6 +67,26 @@ describe('pki: settings of a namespace', () => {
       'uri:x:A%201',
       'dns:246f28aabbcc.plant.example.com',
     ]);
+  });
+
+  it('spread renewals of devices that were flashed together, and not beyond the end', () => {
+    const day = { windowHours: 24, atHour: 18 };
+    const end = 7 * 24 * HOUR;
+    const at = (random: number, now = 0) => spreadRenewalTime(day, 0, end, now, random);
+    assert.equal(at(0), 18 * HOUR);
+    assert.equal(at(1), 18 * HOUR + 1.2 * HOUR, 'a twentieth of the window');
+    assert.ok(at(0.3) > at(0.2));
+    assert.equal(spreadRenewalTime({ fraction: 0.5 }, 0, end, 0, 1), end / 2 + end / 20);
+    assert.ok(at(1, 6.7 * 24 * HOUR) < end);
+    assert.ok(spreadRenewalTime({ windowHours: 24, atHour: 18 }, 0, 18.5 * HOUR, 0, 1) < 18.5 * HOUR);
+    assert.equal(spreadRenewalTime(day, 0, 18 * HOUR, 0, 1), 18 * HOUR, 'nothing is left to spread over');
+  });
+
+  it('allow lessons: a validity of seconds, and graces and windows of parts of an hour', () => {
+    const lesson = { validityHours: 10 / 3600, graceHours: 0.5, graceAwaitingSetupHours: 0.1, graceSupersededHours: 0 };
+    const settings = readSettings({ ...lesson, rotation: { windowHours: 0.05, atHour: 0.04 } });
+    assert.deepEqual({ ...settings, ...lesson }, settings);
+    assert.equal(renewalTime(settings.rotation, 0, HOUR, 0), 0.04 * HOUR);
   });
 
   it('renew at hour 18 of each window, or at a part of the validity', () => {
