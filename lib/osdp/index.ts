@@ -3,5 +3,8 @@ export * from './codec/index.ts';
 export { osdpErrors } from './errors.ts';
 export * from './frame/index.ts';
 export * from './panel/index.ts';
+export * from './provisioner/profile/index.ts';
+export * from './provisioner/table/index.ts';
+export * from './provisioner/types.ts';
 export * from './secure/index.ts';
 export * from './trace/index.ts';

@@ -1,3 +1,4 @@
+export type { ApplicationOptions } from './app/options.ts';
 export type { BootEnd } from './boot/script.ts';
 export { type ChipEvents, VirtualChip } from './chip/chip.ts';
 export { CHIP_MODELS } from './chip/models/index.ts';

@@ -1,9 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import type { Duplex } from 'node:stream';
-import { fileURLToPath } from 'node:url';
-import { createMemoryPair, openLink } from '../../lib/link/index.ts';
+import { openLink } from '../../lib/link/index.ts';
 import {
   FrameParser,
   Panel,
@@ -16,92 +12,7 @@ import {
 } from '../../lib/osdp/index.ts';
 import { ReaderBus, VirtualReader } from '../../lib/virtual/readers/index.ts';
 import { hex, KEY, OTHER_KEY } from '../lib/osdp/support.ts';
-
-const SCRIPT = fileURLToPath(new URL('./osdp-peer.py', import.meta.url));
-
-/** A Python that has libosdp: KEYWAY_OSDP_PYTHON, else python3 if it has. */
-function findPython(): string | undefined {
-  for (const python of [process.env.KEYWAY_OSDP_PYTHON, 'python3']) {
-    if (python === undefined || python === '') continue;
-    try {
-      execFileSync(python, ['-c', 'import osdp'], { stdio: 'ignore' });
-      return python;
-    } catch {
-      // Not this one.
-    }
-  }
-  return undefined;
-}
-
-interface Told {
-  ready?: boolean;
-  state?: { online: boolean; secure: boolean };
-  event?: Record<string, unknown>;
-  command?: Record<string, unknown>;
-  done?: unknown;
-}
-
-/** libosdp in a process of its own, at one end of a socket pair. */
-class Peer {
-  readonly child: ChildProcess;
-  readonly wire: Duplex;
-  readonly told: Told[] = [];
-  #error = '';
-  readonly #waiting = new Set<() => void>();
-
-  constructor(python: string, config: Record<string, unknown>) {
-    this.child = spawn(python, [SCRIPT, JSON.stringify(config)], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
-    this.wire = this.child.stdio[3] as Duplex;
-    this.wire.on('error', () => undefined);
-    this.child.stdin?.on('error', () => undefined);
-    this.child.stderr?.on('data', (chunk: Buffer) => {
-      this.#error += chunk.toString();
-    });
-    if (this.child.stdout === null) throw new Error('no output');
-    createInterface(this.child.stdout).on('line', (line) => {
-      this.told.push(JSON.parse(line) as Told);
-      for (const look of [...this.#waiting]) look();
-    });
-    this.child.once('exit', () => {
-      for (const look of [...this.#waiting]) look();
-    });
-  }
-
-  order(what: Record<string, unknown>): void {
-    this.child.stdin?.write(`${JSON.stringify(what)}\n`);
-  }
-
-  /** Resolves when it has told something that fits, from now or before. */
-  until(fits: (told: Told) => boolean | undefined, what: string, ms = 15_000): Promise<Told> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        const found = this.told.find((one) => fits(one) === true);
-        if (found === undefined && this.child.exitCode === null) return;
-        this.#waiting.delete(look);
-        clearTimeout(timer);
-        if (found === undefined) reject(new Error(`The peer ended without: ${what}. ${this.#error}`));
-        else resolve(found);
-      };
-      const timer = setTimeout(() => {
-        this.#waiting.delete(look);
-        reject(new Error(`The peer never told: ${what}. It told ${JSON.stringify(this.told)} ${this.#error}`));
-      }, ms);
-      this.#waiting.add(look);
-      look();
-    });
-  }
-
-  async stop(): Promise<void> {
-    if (this.child.exitCode === null && this.child.signalCode === null) {
-      const ended = new Promise((resolve) => {
-        this.child.once('exit', resolve);
-      });
-      this.child.kill('SIGKILL');
-      await ended;
-    }
-    this.wire.destroy();
-  }
-}
+import { findPython, linkTo, needLibosdp, Peer } from './libosdp.ts';
 
 describe('peers: libosdp over a socket pair', function () {
   this.timeout(60_000);
@@ -109,10 +20,7 @@ describe('peers: libosdp over a socket pair', function () {
   const closers: (() => unknown)[] = [];
 
   before(function () {
-    if (python !== undefined) return;
-    if (process.env.KEYWAY_PEERS === 'required') throw new Error('libosdp not found, and KEYWAY_PEERS is "required"');
-    console.log('    left out: no Python with libosdp (KEYWAY_OSDP_PYTHON)');
-    this.skip();
+    needLibosdp(this, python);
   });
 
   afterEach(async () => {
@@ -128,10 +36,7 @@ describe('peers: libosdp over a socket pair', function () {
 
   /** Our panel at their reader. */
   const panelAt = (other: Peer, recorder?: TraceRecorder): Panel => {
-    const { host, device } = createMemoryPair({ name: 'osdp-peer', baudRate: 115200 });
-    device.onData((bytes) => other.wire.write(bytes));
-    other.wire.on('data', (bytes: Buffer) => device.send(bytes));
-    const panel = new Panel(host, recorder === undefined ? {} : { trace: recorder.sink });
+    const panel = new Panel(linkTo(other), recorder === undefined ? {} : { trace: recorder.sink });
     closers.push(() => panel.close());
     return panel;
   };

@@ -206,7 +206,8 @@ export class FrameParser {
       () => {
         this.#stopTimer = undefined;
         if (!this.isPartial) return;
-        if (this.#options.clock.now() - this.#lastByteAt >= this.#stallMs) this.flush();
+        // The very sum that the timer was set to: a difference may be rounded to less, and would never be due.
+        if (this.#options.clock.now() >= this.#lastByteAt + this.#stallMs) this.flush();
         else this.#arm();
       },
       true,

@@ -3,8 +3,9 @@ import { fail } from '../errors.ts';
 import { CONFIGURATION_ADDRESS } from '../frame/frame.ts';
 import { checkAddress } from '../secure/keys.ts';
 import type { BusLine } from './line.ts';
-import { nakDetail, type SendOptions } from './peer.ts';
+import { nakDetail } from './peer.ts';
 import type { PanelReader } from './reader.ts';
+import type { SendOptions } from './sending.ts';
 import { BAUD_RATES, type ComsetResult } from './types.ts';
 
 /** Rates that a reader may choose for itself, in baud: some know others than those of the norm. */
@@ -54,7 +55,17 @@ export async function moveReader(
   const actual = said ?? to;
   const there = at(actual.address);
   if (there !== reader) there.inherit(reader);
-  const found = await follow(line, said === undefined ? [to, from] : [actual], at, there, options);
+  const known = (place: Place): PanelReader => {
+    const one = at(place.address);
+    if (one !== there) one.inherit(there);
+    return one;
+  };
+  const found = await follow(
+    line,
+    said === undefined ? [to, from] : [actual],
+    (place, timeoutMs) => answers(known(place), { ...options, retries: 0, timeoutMs }),
+    { slowestMs: there.peer.slowestMs, switchMs: options.switchMs },
+  );
   if (found === undefined) {
     await line.setBaudRate(from.baudRate);
     throw lost(from, actual, said !== undefined);
@@ -110,20 +121,25 @@ async function ask(reader: PanelReader, to: Place, options: SendOptions): Promis
   }
 }
 
+/** How long a reader may be deaf after it has changed over, in ms, unless it is said otherwise. */
+const SWITCH_MS = 700;
+
 /**
  * Asks at each place in turn until one answers. The first asks are short: a reader that is changing over hears
- * nothing, and one that has changed over answers as fast as it did before.
+ * nothing, and one that has changed over answers as fast as it did before. The line is left at the rate of who answers.
+ *
+ * @param ask whether somebody answers at the place, its rate being set, within so many ms.
+ * @param reader.slowestMs the longest that it took to begin a reply.
  */
-async function follow(
+export async function follow(
   line: BusLine,
   places: readonly Place[],
-  at: (address: number) => PanelReader,
-  reader: PanelReader,
-  options: ComsetOptions,
+  ask: (place: Place, timeoutMs: number) => Promise<boolean>,
+  reader: { slowestMs: number; switchMs: number | undefined },
 ): Promise<{ place: Place; tries: number } | undefined> {
   const start = line.clock.now();
-  const patience = options.switchMs ?? 700;
-  let timeoutMs = Math.min(line.replyTimeoutMs, 1.5 * reader.peer.slowestMs + 4);
+  const patience = reader.switchMs ?? SWITCH_MS;
+  let timeoutMs = Math.min(line.replyTimeoutMs, 1.5 * reader.slowestMs + 4);
   let tries = 0;
   for (let last = 0; last < 2; ) {
     if (line.clock.now() - start >= patience) {
@@ -132,10 +148,8 @@ async function follow(
     }
     for (const place of places) {
       await line.setBaudRate(place.baudRate);
-      const one = at(place.address);
-      if (one !== reader) one.inherit(reader);
       tries++;
-      if (await answers(one, { ...options, retries: 0, timeoutMs })) return { place, tries };
+      if (await ask(place, timeoutMs)) return { place, tries };
     }
     timeoutMs = Math.min(line.replyTimeoutMs, timeoutMs * 1.5);
   }

@@ -4,8 +4,9 @@ import { type Check, CONFIGURATION_ADDRESS, encodeFrame, type Frame } from '../f
 import { checkAddress, checkKey, SCBK_D } from '../secure/keys.ts';
 import { checkBaudRate } from './comset.ts';
 import type { BusLine } from './line.ts';
-import { Peer, type SendOptions } from './peer.ts';
+import { Peer } from './peer.ts';
 import { PanelReader } from './reader.ts';
+import type { SendOptions } from './sending.ts';
 import { BAUD_RATES, type Capabilities, type Identity } from './types.ts';
 
 export interface DiscoverOptions {

@@ -10,8 +10,8 @@ export {
 } from './discover.ts';
 export type { KeysetOptions } from './keyset.ts';
 export { Panel } from './panel.ts';
-export type { Received, SendOptions } from './peer.ts';
 export { PanelReader } from './reader.ts';
+export type { Received, SendOptions } from './sending.ts';
 export {
   type AddReader,
   BAUD_RATES,

@@ -1,8 +1,9 @@
 import { encodeCommand, REPLIES } from '../codec/index.ts';
 import { fail } from '../errors.ts';
-import { checkKey, SCBK_D } from '../secure/keys.ts';
-import { PanelHandshake } from '../secure/panel.ts';
-import { nakDetail, type Peer, type SendOptions } from './peer.ts';
+import { checkKey } from '../secure/keys.ts';
+import { challengeLock } from './lock.ts';
+import { nakDetail, type Peer } from './peer.ts';
+import type { SendOptions } from './sending.ts';
 import type { KeysetResult } from './types.ts';
 
 export interface KeysetOptions extends SendOptions {
@@ -10,6 +11,8 @@ export interface KeysetOptions extends SendOptions {
   readonly lockCheck?: boolean;
   /** Allow the default key's session, which anybody can read, on a link beyond this computer. Default false. */
   readonly force?: boolean;
+  /** @internal Called when the key leaves: from then on the reader may hold it, whatever is heard of it. */
+  readonly onLeaving?: () => void;
 }
 
 /**
@@ -21,22 +24,6 @@ export interface KeysetOptions extends SendOptions {
 export async function setKey(peer: Peer, newKey: Uint8Array, options: KeysetOptions): Promise<KeysetResult> {
   const key = checkKey(newKey);
   try {
-    if (!peer.hasSession) {
-      throw fail('SC_REQUIRED', `A key is set under a secure channel only, and address ${peer.address} has none.`, {
-        hint: 'Open a session first: with the default key for a reader in install mode.',
-        detail: { address: peer.address },
-      });
-    }
-    if (peer.sessionKind === 0 && !peer.line.link.info.isLocal && options.force !== true) {
-      throw fail(
-        'KEYSET_IN_CLEAR',
-        `The key would cross ${peer.line.link.info.name} under the default key, readable by all.`,
-        {
-          hint: 'Key the reader at a local port, on the bench.',
-          detail: { address: peer.address },
-        },
-      );
-    }
     const acknowledged = await sendKey(peer, key, options);
     const installMode = options.lockCheck === false ? 'unchecked' : await checkLock(peer, options);
     try {
@@ -50,9 +37,19 @@ export async function setKey(peer: Peer, newKey: Uint8Array, options: KeysetOpti
   }
 }
 
-async function sendKey(peer: Peer, key: Uint8Array, options: SendOptions): Promise<KeysetResult['acknowledged']> {
+/**
+ * Sends KEYSET under the session that is open. However it is acknowledged, only a handshake proves anything.
+ * @throws SC_REQUIRED, KEYSET_IN_CLEAR, READER_BUSY; KEYSET_FAILED when the reader refuses under the session
+ */
+export async function sendKey(
+  peer: Peer,
+  key: Uint8Array,
+  options: KeysetOptions,
+): Promise<KeysetResult['acknowledged']> {
+  checkWay(peer, options);
   const { code, data } = encodeCommand({ name: 'KEYSET', type: 1, key });
   try {
+    options.onLeaving?.();
     const reply = await peer.send(code, data, options);
     if (reply.code === REPLIES.ACK) return 'sealed';
     const nak = nakDetail(reply);
@@ -70,20 +67,27 @@ async function sendKey(peer: Peer, key: Uint8Array, options: SendOptions): Promi
   }
 }
 
-/** A reader in install mode would take any key from anybody. */
+/** The key is to be proved and known, whatever comes of this question. */
 async function checkLock(peer: Peer, options: SendOptions): Promise<KeysetResult['installMode']> {
-  try {
-    const answer = await peer.challenge(new PanelHandshake(SCBK_D as Uint8Array, 0), { ...options, retries: 1 });
-    return answer === 'match' ? 'open' : 'closed';
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === 'SC_REFUSED' || code === 'NO_REPLY') return 'closed';
-    // It has its key by now, and that is to be proved and known, whatever came of this question.
-    if (code === 'GARBAGE_ONLY' || code === 'READER_BUSY' || code === 'SC_FAILED') return 'unchecked';
-    throw error;
-  } finally {
-    peer.restart();
+  const lock = await challengeLock(peer, { ...options, retries: 1 });
+  if (lock === 'refused') return 'closed';
+  return lock === 'open' || lock === 'closed' ? lock : 'unchecked';
+}
+
+/** A key goes under a session, and under that of the default key only where nobody else can listen. */
+function checkWay(peer: Peer, options: KeysetOptions): void {
+  const { address, line } = peer;
+  if (!peer.hasSession) {
+    throw fail('SC_REQUIRED', `A key is set under a secure channel only, and address ${address} has none.`, {
+      hint: 'Open a session first: with the default key for a reader in install mode.',
+      detail: { address },
+    });
   }
+  if (peer.sessionKind !== 0 || line.link.info.isLocal || options.force === true) return;
+  throw fail('KEYSET_IN_CLEAR', `The key would cross ${line.link.info.name} under the default key, readable by all.`, {
+    hint: 'Key the reader at a local port, on the bench.',
+    detail: { address },
+  });
 }
 
 function notProved(peer: Peer, acknowledged: string, cause: unknown): unknown {

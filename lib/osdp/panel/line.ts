@@ -38,6 +38,8 @@ export interface Heard {
 
 /** After a damaged reply the bus is quiet for this long before it counts as over, in ms. */
 const QUIET_MS = 20;
+/** A timer that is late by more than this, in ms, tells that this program was held up, and not that nothing came. */
+const HELD_UP_MS = 2;
 /** Bytes that a UART collects before it hands them on. */
 const PIECE = 16;
 
@@ -60,6 +62,7 @@ export class BusLine {
   #onBytes: (() => void) | undefined;
   #onCommand: ((frame: Frame) => void) | undefined;
   #lastSent: Uint8Array | undefined;
+  #unasked = 0;
   readonly #stopListening: () => void;
 
   constructor(link: Link, options: LineOptions) {
@@ -74,7 +77,8 @@ export class BusLine {
       stallMs: options.stallMs,
       onFrame: (frame) => {
         this.#trace?.('in', frame.raw);
-        this.#onFrame?.(frame);
+        if (this.#onFrame === undefined) this.#unasked++;
+        else this.#onFrame(frame);
       },
       onFiltered: (frame) => {
         if (this.#isEcho(frame)) return;
@@ -99,6 +103,11 @@ export class BusLine {
   /** Counts of what was received, for messages. */
   get counts(): Readonly<FrameParser['counts']> {
     return this.#parser.counts;
+  }
+
+  /** Replies that came when nobody waited for one: late ones, or those of a second reader at one address. */
+  get unasked(): number {
+    return this.#unasked;
   }
 
   /** Told of every command of another panel. */
@@ -197,10 +206,20 @@ export class BusLine {
           finish(taken);
         }
       };
+      let due = deadline;
+      let heldUp = false;
       const giveUp = (): void => {
         if (!open) return;
+        // What came meanwhile waits to be read still: as long again.
+        const late = this.clock.now() - due;
+        if (late > HELD_UP_MS && !heldUp) {
+          heldUp = true;
+          stopTimer = this.clock.at(this.clock.now() + Math.min(late, this.replyTimeoutMs), giveUp, true);
+          return;
+        }
         const wait = this.#stillComing(deadline);
         if (wait !== undefined) {
+          due = wait;
           stopTimer = this.clock.at(wait, giveUp, true);
           return;
         }

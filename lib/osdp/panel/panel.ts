@@ -162,15 +162,25 @@ export class Panel extends EventEmitter<PanelEvents> {
 
   /**
    * Gives a reader its key under the session that is open, and proves it by a fresh handshake. From then on the
-   * reader is spoken to under this key alone.
+   * reader is spoken to under this key alone; also when the key has left and nobody knows what became of it.
    *
    * @throws BAD_OSDP_KEY, FORBIDDEN_KEY, SC_REQUIRED, KEYSET_IN_CLEAR, KEYSET_FAILED
    */
   async keyset(address: number, key: Uint8Array, options: KeysetOptions = {}): Promise<KeysetResult> {
     const reader = this.reader(address);
-    const result = await reader.peer.turn.run(() => setKey(reader.peer, key, options));
-    reader.secure(key, false);
-    return result;
+    let left = false;
+    const onLeaving = (): void => {
+      left = true;
+    };
+    try {
+      const result = await reader.peer.turn.run(() => setKey(reader.peer, key, { ...options, onLeaving }));
+      reader.secure(key, false);
+      return result;
+    } catch (error) {
+      const { code, detail } = error as { code?: string; detail?: { handshake?: string } };
+      if (left && (code !== 'KEYSET_FAILED' || detail?.handshake === 'SC_FAILED')) reader.secure(key, false);
+      throw error;
+    }
   }
 
   /**

@@ -11,23 +11,7 @@ import {
 } from '../secure/panel.ts';
 import type { Answer, BusLine } from './line.ts';
 import { Mutex } from './mutex.ts';
-
-/** A reply, opened and verified where it was sealed. */
-export interface Received {
-  readonly code: number;
-  readonly data: Uint8Array;
-  /** It came under the secure channel. */
-  readonly sealed: boolean;
-  /** The address in the reply. */
-  readonly address: number;
-}
-
-export interface SendOptions {
-  /** How often the same bytes are sent again. Default 3. */
-  readonly retries?: number;
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal | undefined;
-}
+import type { Received, SendOptions } from './sending.ts';
 
 /** How often a busy reader is asked again, and after how long, in ms. */
 const BUSY_LIMIT = 20;
@@ -47,6 +31,8 @@ interface Pending {
   readonly code: number;
   readonly sealed: boolean;
   sent: number;
+  /** How many of them met a busy reader. */
+  busies: number;
 }
 
 /**
@@ -188,7 +174,7 @@ export class Peer {
     const { address, check } = this;
     const sequence = this.#sequence;
     const raw = encodeFrame({ address, reply: false, sequence, check, ...message });
-    this.#pending = { raw, sequence, code: message.code, sealed: false, sent: 0 };
+    this.#pending = { raw, sequence, code: message.code, sealed: false, sent: 0, busies: 0 };
     const taken: Frame[] = [];
     await this.#settle(options, (frame) => taken.push(frame));
     return taken[0] as Frame;
@@ -217,7 +203,7 @@ export class Peer {
     }
     const sealed = this.hasSession;
     const raw = sealed ? (this.#channel as PanelChannel).seal(message).raw : encodeFrame({ ...message, reply: false });
-    this.#pending = { raw, sequence, code, sealed, sent: 0 };
+    this.#pending = { raw, sequence, code, sealed, sent: 0, busies: 0 };
   }
 
   /** What is still to be answered is answered first: the reader may have carried it out. */
@@ -239,6 +225,7 @@ export class Peer {
     let frames = 0;
     const others = new Set<number>();
     for (let tries = 0; tries <= retries; ) {
+      if (options.stop?.aborted === true) throw this.#stopped(options.stop);
       const pending = this.#pending as Pending;
       const answer = await this.#exchange(pending, options);
       bytes += answer.bytes;
@@ -254,6 +241,8 @@ export class Peer {
         tries += 1;
         this.#renumber(pending);
       } else {
+        pending.busies++;
+        if (options.tally !== undefined) options.tally.busies++;
         if (++busy > BUSY_LIMIT) throw this.#busy();
         const at = this.line.clock.now() + BUSY_MS;
         await waitUntil(this.line.clock, at, options.signal === undefined ? {} : { signal: options.signal });
@@ -266,6 +255,10 @@ export class Peer {
 
   async #exchange(pending: Pending, options: SendOptions): Promise<Answer<Verdict>> {
     pending.sent++;
+    if (options.tally !== undefined) {
+      options.tally.frames++;
+      if (pending.sent > 1 + pending.busies) options.tally.resends++;
+    }
     const answer = await this.line.turn.run(() =>
       this.line.exchange(pending.raw, this.address, (frame) => this.#judge(frame, pending), options),
     );
@@ -309,7 +302,7 @@ export class Peer {
     const { address, check } = this;
     const data = frame.subarray(6, frame.length - (check === 'crc' ? 2 : 1));
     const raw = encodeFrame({ address, reply: false, sequence: 0, check, code: pending.code, data });
-    this.#pending = { raw, sequence: 0, code: pending.code, sealed: false, sent: 0 };
+    this.#pending = { raw, sequence: 0, code: pending.code, sealed: false, sent: 0, busies: 0 };
   }
 
   /** A reader that was never understood may know the checksum only: one try with that. */
@@ -322,12 +315,17 @@ export class Peer {
     const { address } = this;
     const raw = encodeFrame({ address, reply: false, sequence: 0, check: 'checksum', code: pending.code, data });
     this.#sequence = 0;
-    this.#pending = { raw, sequence: 0, code: pending.code, sealed: false, sent: 0 };
+    this.#pending = { raw, sequence: 0, code: pending.code, sealed: false, sent: 0, busies: 0 };
     return true;
   }
 
   #where(): { address: number; baudRate: number } {
     return { address: this.address, baudRate: this.line.baudRate };
+  }
+
+  #stopped(stop: AbortSignal): unknown {
+    this.restart();
+    return stop.reason;
   }
 
   #busy(): Error {

@@ -3,8 +3,8 @@ import { sameBytes } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
 import { COMMANDS, decodeReply, REPLIES, type Reply } from '../codec/index.ts';
 import type { Mutex } from './mutex.ts';
-import type { Received } from './peer.ts';
 import type { PanelReader } from './reader.ts';
+import type { Received } from './sending.ts';
 import type { PanelEvents } from './types.ts';
 
 /** How long a reader that does not answer is left alone, in ms, by how often it was silent in a row. */

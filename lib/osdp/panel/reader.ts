@@ -16,7 +16,8 @@ import {
 import { fail } from '../errors.ts';
 import { checkKey, SCBK_D } from '../secure/keys.ts';
 import { type KeyKind, PanelHandshake } from '../secure/panel.ts';
-import { nakDetail, type Peer, type Received, type SendOptions } from './peer.ts';
+import { nakDetail, type Peer } from './peer.ts';
+import type { Received, SendOptions } from './sending.ts';
 import type { Capabilities, Identity } from './types.ts';
 
 const EMPTY = new Uint8Array();

@@ -69,7 +69,7 @@ export interface KeysetResult {
   readonly acknowledged: 'sealed' | 'clear' | 'none';
   /** A fresh handshake with the new key has proved it. */
   readonly proved: true;
-  /** Whether it still takes the default key: then anybody may key it again. Unchecked: not asked, or no clear answer. */
+  /** Whether it still takes the default key: then anybody may key it again. Unchecked: not asked, no answer or no clear one. */
   readonly installMode: 'closed' | 'open' | 'unchecked';
 }
 

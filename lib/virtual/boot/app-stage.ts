@@ -147,7 +147,7 @@ function startApp(
     else script.log('I', app?.project ?? 'app', line);
   }
   const identity = demoIdentity(bytes);
-  if (identity !== null) lookForIdentity(context, table, identity, script);
+  if (identity !== null && lookForIdentity(context, table, identity, script)) script.starts = { table, identity };
   return 'running';
 }
 

@@ -1,3 +1,4 @@
+import { Application } from '../app/application.ts';
 import type { ChipContext, Program } from '../chip/context.ts';
 import { startFromRom } from './rom-stage.ts';
 import { type BootEnd, type BootLine, BootScript } from './script.ts';
@@ -22,6 +23,10 @@ export class FlashBoot implements Program {
   readonly #start: number;
   #lines: BootLine[] = [];
   #end: BootEnd = 'running';
+  #starts: BootScript['starts'] = null;
+  /** When the last line is out, from the start of the boot. */
+  #lastAt = START_MS;
+  #application: Application | undefined;
   #cancel: (() => void) | undefined;
 
   constructor(context: ChipContext, events: BootEvents) {
@@ -32,6 +37,8 @@ export class FlashBoot implements Program {
       const script = new BootScript(START_MS, context.line.mode === 'paced');
       this.#end = startFromRom(context, script);
       this.#lines = script.lines;
+      this.#starts = script.starts;
+      this.#lastAt = script.lines.at(-1)?.at ?? START_MS;
       this.#play();
     });
   }
@@ -42,6 +49,7 @@ export class FlashBoot implements Program {
 
   stop(): void {
     this.#cancel?.();
+    this.#application?.stop();
   }
 
   #play(): void {
@@ -61,6 +69,7 @@ export class FlashBoot implements Program {
     const end = this.#end;
     if (end === 'running') {
       this.#events.ended(end);
+      this.#launch();
       return;
     }
     const { clock, line } = this.#context;
@@ -71,6 +80,17 @@ export class FlashBoot implements Program {
         () => this.#context.reset(end === 'rom-watchdog' || end === 'panic' ? end : 'software'),
         true,
       );
+    });
+  }
+
+  /** An app with an identity goes on as the application, where the chip has one. */
+  #launch(): void {
+    const [starts, context] = [this.#starts, this.#context];
+    const { application: options } = context;
+    if (starts === null || options === undefined) return;
+    const place = { context, options, table: starts.table, declared: starts.identity, startedAt: this.#start };
+    this.#at(this.#lastAt, () => {
+      this.#application = new Application({ ...place, print: (lines) => this.#events.print(lines) });
     });
   }
 

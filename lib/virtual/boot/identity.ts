@@ -11,8 +11,9 @@ import {
   readIdentity,
   readWifi,
 } from '../../esp/index.ts';
+import { settledEntries } from '../app/nvs-identity.ts';
 import type { ChipContext } from '../chip/context.ts';
-import { openNvs } from './nvs.ts';
+import { openNvs, wipe } from './nvs.ts';
 import type { BootScript } from './script.ts';
 
 const TAG = 'scadable';
@@ -25,28 +26,33 @@ const LONGEST_NAME = 64;
 /**
  * What firmware of the gateway-provisioning kind does first: it reads its identity and its Wi-Fi credentials from NVS
  * and says what it has, or what is missing. It prints neither keys nor passwords.
+ * @returns whether it has an identity
  */
 export function lookForIdentity(
   context: ChipContext,
   table: PartitionTable,
   { layout, nvs }: DemoIdentity,
   script: BootScript,
-): void {
-  const content = openNvs(context, table, nvs, script);
-  if (content === null) {
+): boolean {
+  const opened = openNvs(context, table, nvs, script);
+  if (opened === null) {
     script.log('E', TAG, `scadable_init failed: ${NO_CERT} (NVS cannot be read)`);
-    return;
+    return false;
   }
-  sayIdentity(content, readIdentity(content, layout), script);
+  wipe(opened.place.keys);
+  // A renewal that a loss of power interrupted counts.
+  const content = { entries: settledEntries(opened.entries, layout) };
+  const hasIdentity = sayIdentity(content, readIdentity(content, layout), script);
   sayWifi(content, script);
+  return hasIdentity;
 }
 
-function sayIdentity(content: Pick<NvsContent, 'entries'>, reading: IdentityReading, script: BootScript): void {
+function sayIdentity(content: Pick<NvsContent, 'entries'>, reading: IdentityReading, script: BootScript): boolean {
   const { certificate, faults, ca, settings } = reading;
   const problem = faults.length > 0 ? describeFaults(faults) : keyProblem(content, reading);
   if (problem !== null || certificate === null) {
     script.log('E', TAG, `scadable_init failed: ${NO_CERT} (${problem ?? 'no certificate'})`);
-    return;
+    return false;
   }
   const { commonName, notAfter } = certificate;
   script.log('I', TAG, `identity found: CN=${printable(commonName ?? '')}, valid until ${instant(notAfter)}`);
@@ -58,6 +64,7 @@ function sayIdentity(content: Pick<NvsContent, 'entries'>, reading: IdentityRead
   for (const name of reading.unterminated) {
     script.log('W', TAG, `${name} has no closing NUL, which mbedTLS wants to be counted in`);
   }
+  return true;
 }
 
 /** What only cryptography tells: whether the chip can use the key, and whether it belongs to the certificate. */

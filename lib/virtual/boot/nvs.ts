@@ -3,7 +3,7 @@ import { isKeywayError } from '../../errors/index.ts';
 import {
   type DemoIdentity,
   decodeNvsKeys,
-  type NvsContent,
+  type NvsEntry,
   type NvsKeys,
   PARTITION_DATA,
   type Partition,
@@ -24,6 +24,13 @@ const FLAG_OF = { nvs_keys: 'Flash Encryption', hmac: 'HMAC' } as const;
 
 type Scheme = 'none' | 'nvs_keys' | 'hmac';
 
+/** What an app has of its NVS partition. */
+export interface OpenedNvs {
+  readonly entries: readonly NvsEntry[];
+  /** Where it lies; `keys` of an encrypted one are a secret: overwrite them. */
+  readonly place: { readonly offset: number; readonly size: number; readonly keys: NvsKeys | null };
+}
+
 /**
  * Opens the NVS partition as an app does at its start: plain, with the keys of the nvs_keys partition (which the chip
  * decrypts where flash encryption is on), or with those that the key in its efuses gives. What is wrong is printed.
@@ -36,7 +43,7 @@ export function openNvs(
   table: PartitionTable,
   built: DemoIdentity['nvs'],
   script: BootScript,
-): Pick<NvsContent, 'entries'> | null {
+): OpenedNvs | null {
   const refuse = (why: string): null => {
     script.log('E', 'nvs', why);
     return null;
@@ -49,7 +56,9 @@ export function openNvs(
     return refuse(`Partition "${DEFAULT_LABEL}" has flag "encrypted" set (ESP_ERR_NVS_WRONG_ENCRYPTION)`);
   }
   const stored = context.flash.read(offset, size);
-  if (stored.every((byte) => byte === 0xff)) return { entries: [] };
+  if (stored.every((byte) => byte === 0xff)) {
+    return { entries: [], place: { offset, size, keys: null } };
+  }
   let problem = '';
   for (const scheme of built === undefined ? schemesFor(context, table) : [built]) {
     const keys = keysFor(scheme, context, table);
@@ -58,23 +67,27 @@ export function openNvs(
       continue;
     }
     try {
-      const content = readNvs(stored, { platform: nodePlatform, ...(keys === null ? {} : { keys }) });
+      const { entries } = readNvs(stored, { platform: nodePlatform, ...(keys === null ? {} : { keys }) });
       if (scheme !== 'none') {
         script.log('I', 'nvs_sec_provider', `NVS Encryption - Registering ${FLAG_OF[scheme]}-based scheme...`);
         script.log('I', 'nvs', `NVS partition "${DEFAULT_LABEL}" is encrypted.`);
       }
-      return content;
+      return { entries, place: { offset, size, keys } };
     } catch (error) {
+      wipe(keys);
       if (!isKeywayError(error)) throw error;
       // That it is encrypted says less than why it cannot be decrypted.
       if (error.code !== 'NVS_ENCRYPTED' || problem === '') problem = error.message;
       if (!isKeywayError(error, 'NVS_ENCRYPTED', 'NVS_WRONG_KEYS')) break;
-    } finally {
-      keys?.encryption.fill(0);
-      keys?.tweak.fill(0);
     }
   }
   return refuse(problem);
+}
+
+/** Overwrites keys. */
+export function wipe(keys: NvsKeys | null): void {
+  keys?.encryption.fill(0);
+  keys?.tweak.fill(0);
 }
 
 function isData({ type, subtype }: Partition, wanted: number): boolean {

@@ -1,3 +1,5 @@
+import type { DemoIdentity, PartitionTable } from '../../esp/index.ts';
+
 /** Bytes a millisecond at the ROM's 115200 baud: printing is what most of a boot's time goes into. */
 const BYTES_PER_MS = 11.52;
 
@@ -26,6 +28,8 @@ const COLOURS = { E: '31', W: '33', I: '32' } as const;
 /** Writes what a boot prints, with the time each line comes at. */
 export class BootScript {
   readonly lines: BootLine[] = [];
+  /** What the app has found: an application goes on with it. */
+  starts: { readonly table: PartitionTable; readonly identity: DemoIdentity } | null = null;
   readonly #timed: boolean;
   #at: number;
 

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { ControlLines, DeviceEnd } from '../../link/index.ts';
+import { checkApplication } from '../app/options.ts';
 import { FlashBoot } from '../boot/boot.ts';
 import type { BootEnd, BootLine } from '../boot/script.ts';
 import { SecureBoot } from '../boot/secure-boot.ts';
@@ -123,6 +124,7 @@ export class VirtualChip extends EventEmitter<ChipEvents> {
     });
     const encryption = new FlashEncryption(model, security, this.#memory);
     this.#context = {
+      application: options.application === undefined ? undefined : checkApplication(options.application),
       model,
       clock,
       line: this.#line,

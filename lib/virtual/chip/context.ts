@@ -1,3 +1,4 @@
+import type { Application } from '../app/options.ts';
 import type { SecureBoot } from '../boot/secure-boot.ts';
 import type { Clock } from '../clock.ts';
 import type { Line } from '../line/line.ts';
@@ -21,6 +22,8 @@ export interface ChipContext {
   readonly ram: Ram;
   readonly security: SecurityOptions;
   readonly revision: { readonly major: number; readonly minor: number };
+  /** How the application that an app with an identity goes on as is configured; undefined: it stops there. */
+  readonly application: Application | undefined;
   /** A command was answered. `status` is 0 when it went well. */
   answered(by: 'rom' | 'stub', op: number, length: number, status: number): void;
   /** Anything worth knowing when a host does not get what it expects. */

@@ -1,3 +1,4 @@
+import type { ApplicationOptions } from '../app/options.ts';
 import type { Clock } from '../clock.ts';
 import type { LineMode } from '../line/line.ts';
 
@@ -71,4 +72,9 @@ export interface VirtualChipOptions {
   readonly connection?: Connection;
   /** From EN's rise to the sampling of the straps, in ms (RC on EN and the start of the ROM). Default 5. */
   readonly strapDelayMs?: number;
+  /**
+   * Lets an app that has found its identity go on: it connects to its broker by mutual TLS and renews by EST, over the
+   * network of this machine. Left out, it stops there.
+   */
+  readonly application?: ApplicationOptions;
 }

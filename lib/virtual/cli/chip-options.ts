@@ -1,3 +1,4 @@
+import { type ApplicationOptions, checkApplication } from '../app/options.ts';
 import { CHIP_MODELS } from '../chip/models/index.ts';
 import type { Connection, SecurityOptions, VirtualChipOptions } from '../chip/options.ts';
 import { checkOptions } from '../chip/setup.ts';
@@ -15,6 +16,8 @@ export const CHIP_USAGE = `  --model MODEL         ${CHIP_MODELS.join(', ')}
   --connection KIND     uart (default) or usb-jtag (not esp32)
   --line paced|free     true line speed (default), or as fast as it goes
   --flash-timing        erasing and programming take as long as on a real flash
+  --broker URL          an app with an identity goes on: it connects there, like mqtts://127.0.0.1:8883
+  --est URL             and renews there, like https://127.0.0.1:8443
 
   --secure-boot VERSION        v1 (esp32) or v2
   --signing-digest HEX         SHA-256 of a public key that may sign, for v2; up to three
@@ -37,6 +40,8 @@ export const CHIP_OPTIONS = {
   connection: { type: 'string' },
   line: { type: 'string' },
   'flash-timing': { type: 'boolean' },
+  broker: { type: 'string' },
+  est: { type: 'string' },
   'secure-boot': { type: 'string' },
   'signing-digest': { type: 'string', multiple: true },
   'flash-crypt-count': { type: 'string' },
@@ -68,11 +73,18 @@ export function parseChip(values: ChipValues): ChipArguments {
     ...given('psram', parseSize('psram', values)),
     ...given('flashSize', parseSize('flash-size', values)),
     ...given('connection', parseChoice<Connection>('connection', values, ['uart', 'usb-jtag'])),
+    ...given('application', parseApplication(values)),
     ...(values['embedded-flash'] === true ? { embeddedFlash: true } : {}),
     ...(Object.keys(security).length === 0 ? {} : { security }),
   };
   checkOptions(chip);
+  if (chip.application !== undefined) checkApplication(chip.application);
   return chip;
+}
+
+function parseApplication(values: ChipValues): ApplicationOptions | undefined {
+  const [broker, est] = [text('broker', values), text('est', values)];
+  return broker === undefined && est === undefined ? undefined : { ...given('broker', broker), ...given('est', est) };
 }
 
 function parseSecurity(values: ChipValues): Partial<SecurityOptions> {

@@ -14,7 +14,10 @@ export interface CrewOptions extends Pick<VirtualReaderOptions, 'baudRate' | 're
   readonly natures?: readonly string[];
   /** The key of those that are keyed, 16 bytes; without it each has a random one that nobody knows. */
   readonly key?: Uint8Array;
-  /** Serial number of the first; those that follow count up. Default 0x10000000 and the address. */
+  /**
+   * Serial number of the first; those that follow count up. Default 0x10000000 and the address, 0x100 more for each
+   * reader before it with the same address.
+   */
   readonly serial?: number;
 }
 
@@ -36,10 +39,11 @@ export function makeReaders(options: CrewOptions): VirtualReader[] {
     const address = addresses?.[i] ?? i;
     checkAddress(address, 'addresses');
     const { personality, keyed, busy, switchMs }: Nature = known[i] ?? known.at(-1) ?? normal;
-    const id = serial === undefined ? {} : { id: { serial: serial + i } };
+    const alike = addresses?.slice(0, i).filter((one) => one === address).length ?? 0;
+    const id = { serial: serial === undefined ? 0x10000000 + address + 0x100 * alike : serial + i };
     const reader = new VirtualReader({
       ...same,
-      ...id,
+      id,
       ...(switchMs === undefined ? {} : { switchMs }),
       address,
       personality,

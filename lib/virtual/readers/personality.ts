@@ -1,13 +1,20 @@
+import type { HandshakeMessage } from '../../osdp/index.ts';
+
 /** In which ways a virtual reader differs from one that does everything by the book. */
 export interface Personality {
-  /** What it refuses in clear once it has a key: nothing, POLL, or everything but ID and CAP. */
-  readonly secureOnly: 'nothing' | 'poll' | 'all';
-  /** What it answers when it has a key and is challenged with the default one: NAK 5, or with its own key. */
-  readonly defaultChallenge: 'nak' | 'own-key';
+  /**
+   * What it refuses in clear once it has a key: nothing, POLL, or everything but ID and CAP; `always` does so without
+   * a key of its own too.
+   */
+  readonly secureOnly: 'nothing' | 'poll' | 'all' | 'always';
+  /** What it answers when it has a key and is challenged with the default one: NAK 5, with its own key, or nothing. */
+  readonly defaultChallenge: 'nak' | 'own-key' | 'silence';
   /** How it acknowledges a new key. */
   readonly keysetAck: 'sealed' | 'plain' | 'dropped';
   /** It takes the default key even when it has one of its own. */
   readonly staysOpen: boolean;
+  /** It takes the default key until it was opened with its own for the first time. */
+  readonly locksLate: boolean;
   /** It refuses new keys with this NAK; null = takes them. */
   readonly keysetNak: number | null;
   /** It says that it took the key, and did not. */
@@ -20,6 +27,8 @@ export interface Personality {
   readonly silentUntilPolled: boolean;
   /** COM gets lost though the change is carried out. */
   readonly losesCom: boolean;
+  /** It says that it moves, and does so when it is switched on the next time. */
+  readonly movesLater: boolean;
   /** It takes another address or rate than asked for, and says so in COM. */
   readonly comAddress: number | null;
   readonly comBaudRate: number | null;
@@ -37,6 +46,10 @@ export interface Personality {
   readonly badMac: 'nak' | 'silence';
   /** What it does about a wrong proof in a handshake. */
   readonly wrongProof: 'nak' | 'refuse';
+  /** The last word of its handshakes is wrong: 'own-key' under a key of its own only. */
+  readonly wrongRmac: 'never' | 'own-key' | 'always';
+  /** It answers no challenge. */
+  readonly muteToChallenges: boolean;
   /** It sends no mark before its replies. */
   readonly noMark: boolean;
   /** It encrypts empty replies. */
@@ -51,12 +64,14 @@ export const NORMAL: Personality = Object.freeze({
   defaultChallenge: 'nak',
   keysetAck: 'sealed',
   staysOpen: false,
+  locksLate: false,
   keysetNak: null,
   forgetsKey: false,
   plainKeyset: false,
   zeroKeyOpens: false,
   silentUntilPolled: false,
   losesCom: false,
+  movesLater: false,
   comAddress: null,
   comBaudRate: null,
   comsetNak: null,
@@ -66,7 +81,15 @@ export const NORMAL: Personality = Object.freeze({
   badCheck: 'silence',
   badMac: 'nak',
   wrongProof: 'nak',
+  wrongRmac: 'never',
+  muteToChallenges: false,
   noMark: false,
   encryptsEmpty: false,
   anySequence: false,
 });
+
+/** The last word of a handshake, as such a reader says it. @param isOwn the handshake was under a key of its own. */
+export function spoilt(message: HandshakeMessage, { wrongRmac }: Personality, isOwn: boolean): HandshakeMessage {
+  if (wrongRmac === 'never' || (wrongRmac === 'own-key' && !isOwn)) return message;
+  return { ...message, data: message.data.map((byte) => byte ^ 0xff) };
+}

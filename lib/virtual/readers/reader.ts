@@ -13,12 +13,12 @@ import {
   type ReaderChannel,
   ReaderHandshake,
   type Reply,
-  SCBK_D,
   withMark,
 } from '../../osdp/index.ts';
 import { ReaderFront } from './front.ts';
+import { ReaderKeys } from './keys.ts';
 import type { Medium, Station } from './medium.ts';
-import { NORMAL, type Personality } from './personality.ts';
+import { NORMAL, type Personality, spoilt } from './personality.ts';
 
 export interface VirtualReaderOptions {
   /** 0 … 126. Default 0. */
@@ -51,7 +51,7 @@ export class VirtualReader extends ReaderFront implements Station {
   busy = 0;
   #address: number;
   #baudRate: number;
-  #key: Buffer | null;
+  readonly #keys: ReaderKeys;
   #medium: Medium | undefined;
   #parser: FrameParser | undefined;
   #stopReply: (() => void) | undefined;
@@ -64,7 +64,10 @@ export class VirtualReader extends ReaderFront implements Station {
   #expected: number | null = null;
   #cache: { command: Frame; reply: Uint8Array } | undefined;
   #handshake: ReaderHandshake | undefined;
+  #handshakeIsOwn = false;
   #channel: ReaderChannel | undefined;
+  /** What it does when it is switched on the next time. */
+  #atPowerUp: (() => void) | undefined;
   /** What is to be done when the reply that waits has left. */
   #afterReply: (() => void) | undefined;
 
@@ -73,7 +76,7 @@ export class VirtualReader extends ReaderFront implements Station {
     super({ id: { serial: 0x10000000 + address, ...id }, ...(capabilities === undefined ? {} : { capabilities }) });
     this.#address = address;
     this.#baudRate = options.baudRate ?? 9600;
-    this.#key = options.key == null ? null : Buffer.from(options.key);
+    this.#keys = new ReaderKeys(options.key ?? null);
     this.replyMs = options.replyMs ?? 3;
     this.switchMs = options.switchMs ?? 20;
     this.personality = { ...NORMAL, ...options.personality };
@@ -89,7 +92,12 @@ export class VirtualReader extends ReaderFront implements Station {
 
   /** Whether it has a key of its own. */
   get isKeyed(): boolean {
-    return this.#key !== null;
+    return this.#keys.isKeyed;
+  }
+
+  /** Whether it refuses the default key: for tests, which may know it. */
+  get isLocked(): boolean {
+    return this.#keys.isLocked(this.personality);
   }
 
   get hasSession(): boolean {
@@ -102,7 +110,7 @@ export class VirtualReader extends ReaderFront implements Station {
 
   /** Whether this is its key: for tests, which may know it. */
   holdsKey(key: Uint8Array): boolean {
-    return this.#key !== null && Buffer.compare(this.#key, key) === 0;
+    return this.#keys.holds(key);
   }
 
   /** @internal The bus wires it up. */
@@ -139,8 +147,7 @@ export class VirtualReader extends ReaderFront implements Station {
 
   /** Back to the state of delivery: no key, install mode. */
   factoryReset(): void {
-    this.#key?.fill(0);
-    this.#key = null;
+    this.#keys.set(null);
     this.powerCycle();
   }
 
@@ -153,6 +160,8 @@ export class VirtualReader extends ReaderFront implements Station {
 
   #powerUp(): void {
     this.#endSession();
+    this.#atPowerUp?.();
+    this.#atPowerUp = undefined;
     this.#expected = null;
     this.#cache = undefined;
     this.#polled = false;
@@ -229,15 +238,21 @@ export class VirtualReader extends ReaderFront implements Station {
     const { secureOnly, plainKeyset } = this.personality;
     const always = frame.code === COMMANDS.ID || frame.code === COMMANDS.CAP;
     const refused =
-      this.isKeyed && (secureOnly === 'all' ? !always : secureOnly === 'poll' && frame.code === COMMANDS.POLL);
+      secureOnly === 'always'
+        ? !always
+        : this.isKeyed && (secureOnly === 'all' ? !always : secureOnly === 'poll' && frame.code === COMMANDS.POLL);
     if (refused || (frame.code === COMMANDS.KEYSET && !plainKeyset)) this.#nak(frame, 6);
     else this.#execute(frame, frame.code, frame.data, (reply) => this.#answerPlain(frame, reply));
   }
 
   #challenge(frame: Frame): void {
     this.#endSession();
-    const [key, kind] = this.#keyFor(frame.security?.data[0] ?? 0);
+    const { muteToChallenges, defaultChallenge } = this.personality;
+    if (muteToChallenges) return;
+    const asked = frame.security?.data[0] ?? 0;
+    const [key, kind] = this.#keys.answering(asked, this.personality);
     if (key === undefined) {
+      if (asked === 0 && this.isKeyed && defaultChallenge === 'silence') return;
       this.#nak(frame, 5);
       return;
     }
@@ -252,26 +267,18 @@ export class VirtualReader extends ReaderFront implements Station {
       return;
     }
     this.#handshake = handshake;
+    this.#handshakeIsOwn = kind === 1;
     this.#answerHandshake(frame, answer);
-  }
-
-  #keyFor(asked: number): [Uint8Array | undefined, 0 | 1] {
-    const { personality } = this;
-    if (personality.noAes) return [undefined, 0];
-    if (asked === 0) {
-      if (this.#key === null || personality.staysOpen) return [SCBK_D as Uint8Array, 0];
-      return personality.defaultChallenge === 'nak' ? [undefined, 0] : [this.#key, 1];
-    }
-    if (this.#key !== null) return [this.#key, 1];
-    return [personality.zeroKeyOpens ? new Uint8Array(16) : undefined, 0];
   }
 
   #proof(frame: Frame): void {
     const confirmed = this.#handshake?.confirm(frame);
+    const isOwn = this.#handshakeIsOwn;
     this.#handshake = undefined;
     if (confirmed !== undefined) {
-      this.#answerHandshake(frame, confirmed.message);
+      this.#answerHandshake(frame, spoilt(confirmed.message, this.personality, isOwn));
       this.#channel = confirmed.channel;
+      if (isOwn) this.#keys.opened();
       this.emit('session', true);
     } else if (this.personality.wrongProof === 'nak') this.#nak(frame, 5);
     else {
@@ -321,13 +328,12 @@ export class VirtualReader extends ReaderFront implements Station {
     else if (keysetAck === 'sealed') answer({ name: 'ACK' });
     this.#endSession();
     if (forgetsKey) return;
-    this.#key?.fill(0);
-    this.#key = Buffer.from(command.key);
+    this.#keys.set(command.key);
     this.emit('keyed');
   }
 
   #comset(command: { address: number; baudRate: number }, answer: (reply: Reply) => void): void {
-    const { losesCom, comAddress, comBaudRate, comsetNak } = this.personality;
+    const { losesCom, comAddress, comBaudRate, comsetNak, movesLater } = this.personality;
     const refusal = comsetNak ?? (command.address > 126 ? 2 : null);
     if (refusal !== null) {
       answer({ name: 'NAK', reason: refusal, data: EMPTY });
@@ -347,7 +353,8 @@ export class VirtualReader extends ReaderFront implements Station {
       medium.stats.switchMs += switchMs;
       if (moved) this.emit('moved', { address, baudRate });
     };
-    if (losesCom) medium.clock.at(medium.clock.now() + (medium.mode === 'free' ? 0 : this.replyMs), move);
+    if (movesLater) this.#atPowerUp = move;
+    else if (losesCom) medium.clock.at(medium.clock.now() + (medium.mode === 'free' ? 0 : this.replyMs), move);
     else this.#afterReply = move;
   }
 

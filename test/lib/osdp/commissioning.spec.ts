@@ -70,6 +70,37 @@ describe('the OSDP panel keys a reader', () => {
     assert.ok(reader.holdsKey(KEY) && bench.panel.reader(0).isKeyed && bench.panel.reader(0).hasSession);
   });
 
+  it('whose silence at the lock check proves nothing', async () => {
+    const result = await key({ defaultChallenge: 'silence' });
+    assert.deepEqual(result, { acknowledged: 'sealed', proved: true, installMode: 'unchecked' });
+  });
+
+  it('that goes with its key and is not spoken to in clear after, whatever it holds', async () => {
+    bench = await PanelBench.start();
+    const one = bench.add();
+    one.on('keyed', () => bench.bus.remove(one));
+    await bench.run(bench.panel.reader(0).openSession({ key: 'default' }));
+    await assert.rejects(bench.run(bench.panel.keyset(0, KEY)), { code: 'NO_REPLY' });
+    assert.deepEqual([bench.panel.reader(0).mayTalkClear, bench.panel.reader(0).isKeyed], [false, true]);
+    bench.bus.add(one);
+    const from = bench.recorder.length;
+    assert.equal((await bench.run(bench.panel.reader(0).identify())).serial, 0x10000000);
+    const said = parseOsdpcap(bench.recorder.export()).slice(from);
+    assert.ok(said.every(({ data }) => ((data[5] as number) & 8) !== 0 || ((data[4] as number) & 8) !== 0));
+  });
+
+  it('that did not get its key is not spoken to in clear either until it is told so', async () => {
+    bench = await PanelBench.start();
+    const one = bench.add();
+    await bench.run(bench.panel.reader(0).openSession({ key: 'default' }));
+    bench.bus.remove(one);
+    await assert.rejects(bench.run(bench.panel.keyset(0, KEY)), { code: 'NO_REPLY' });
+    bench.bus.add(one);
+    await assert.rejects(bench.run(bench.panel.reader(0).identify()), { code: 'SC_REFUSED' });
+    await bench.run(bench.panel.reader(0).openSession({ key: 'default' }));
+    assert.equal((await bench.run(bench.panel.keyset(0, OTHER_KEY))).proved, true);
+  });
+
   it('or says that it refuses, and with which reason', async () => {
     for (const keysetNak of [2, 3, 5, 6, 9]) {
       await assert.rejects(key({ keysetNak }), (error: Error & { code: string; detail: { nak: number } }) => {
@@ -78,6 +109,7 @@ describe('the OSDP panel keys a reader', () => {
         return true;
       });
       assert.equal(reader().isKeyed, false);
+      assert.equal(bench.panel.reader(0).mayTalkClear, true, 'a refusal under the session is believed');
       if (keysetNak !== 9) await bench.close();
     }
   });

@@ -145,6 +145,17 @@ describe('the OSDP frame parser', () => {
     assert.equal(frames.length, 2);
   });
 
+  it('gives up at the very moment, whatever the fractions of the clock', async () => {
+    // As sums and differences of fractions go, this moment and 150 ms later are less than 150 ms apart.
+    const start = 106.42361111111111;
+    assert.ok(start + 150 - start < 150);
+    const { clock, parser } = collect({ stallMs: 150 });
+    await clock.advance(start);
+    parser.push(ACK.subarray(0, 6));
+    await clock.run(new Promise<void>((resolve) => clock.at(start + 160, resolve)));
+    assert.deepEqual([parser.counts.stalled, parser.isPartial], [1, false]);
+  });
+
   it('leaves out the direction it does not listen to, and says so', () => {
     const filtered: Frame[] = [];
     const { frames, parser } = collect({ only: 'replies', onFiltered: (frame) => filtered.push(frame) });

@@ -1,0 +1,1 @@
+export { type RunningProvisioner, type StartOptions, startProvisioner } from './start.ts';
