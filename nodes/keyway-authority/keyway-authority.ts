@@ -22,6 +22,7 @@ interface Credentials {
 /** An authority and what is wrong with single namespaces. */
 interface Ready extends OpenAuthority {
   readonly problems: ReadonlyMap<string, Error>;
+  readonly unsubscribe: () => void;
 }
 
 export default function register(RED: Red): void {
@@ -31,13 +32,17 @@ export default function register(RED: Red): void {
     const name = config.name || 'authority';
     const complain = (error: unknown): void => this.error(sayWhy(error));
     const held = new OnDemand<Ready>(
-      () => openAuthority(config, passphraseOf(this.credentials), complain),
-      ({ authority }) => authority.close(),
+      () => openAuthority(config, passphraseOf(this.credentials), complain, () => void held.renew().catch(complain)),
+      async ({ authority, unsubscribe }) => {
+        unsubscribe();
+        await authority.close();
+      },
       () => fail('AUTHORITY_NOT_SET', `The authority "${name}" is not deployed any more.`),
     );
     const undeploy = deployAuthority({
       id: this.id,
       name,
+      registry: config.registry,
       enrolment: config.enrolment,
       enrolmentRegisters: config.enrolmentRegisters,
       namespaces: config.namespaces.map((row) => row.name),
@@ -82,6 +87,7 @@ async function openAuthority(
   config: AuthorityConfig,
   secret: () => Buffer | undefined,
   complain: (error: unknown) => void,
+  restored: () => void,
 ): Promise<Ready> {
   const ground = await registryById(config.registry).open();
   const { registry, keystore } = ground;
@@ -93,22 +99,37 @@ async function openAuthority(
   });
   const passphrase = secret();
   try {
-    const { root, demo } = await authority.state();
+    const { root, demo, services } = await authority.state();
     if (root === null) {
       if (passphrase === undefined && !demo) throw noPassphrase();
       await authority.createRoot(passphrase === undefined ? {} : { passphrase });
     }
+    if (services === null) await makeServices(authority, passphrase).catch(complain);
     const open = { ...ground, authority };
     const problems = await readyNamespaces(open, config.namespaces, passphrase);
     for (const problem of problems.values()) complain(problem);
     const usable = config.namespaces.map((row) => row.name).filter((name) => !problems.has(name));
     await dropOrphans(open, usable).catch(complain);
-    return { ...open, problems };
+    // What it knows of namespaces and their keys may be of a registry that is not there any more.
+    const unsubscribe = registry.subscribe(({ topic }) => {
+      if (topic === 'registry.restored') restored();
+    });
+    return { ...open, problems, unsubscribe };
   } catch (error) {
     await authority.close();
     throw error;
   } finally {
     if (passphrase !== undefined) wipe(passphrase);
+  }
+}
+
+/** The intermediate that endpoints and EST services get their certificates from. What keeps it away keeps nothing else. */
+async function makeServices(authority: Authority, passphrase: Uint8Array | undefined): Promise<void> {
+  try {
+    await authority.createServices(passphrase === undefined ? {} : { passphrase });
+  } catch (error) {
+    // Another authority node of the registry was first.
+    if (!isKeywayError(error, 'AUTHORITY_EXISTS')) throw error;
   }
 }
 

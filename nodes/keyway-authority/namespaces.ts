@@ -2,35 +2,84 @@ import { codeOf, isKeywayError } from '../../lib/errors/index.ts';
 import { type JsonObject, namespaceName, readSettings } from '../../lib/pki/index.ts';
 import type { OpenAuthority } from '../shared/authority.ts';
 import { fail } from '../shared/errors.ts';
-import type { NamespaceRow } from './config.ts';
+import { type NamespaceRow, units } from './config.ts';
 
 const HOURS = 24;
+const IN_HOURS: Readonly<Record<(typeof units)[number], (value: number) => number>> = {
+  days: (value) => value * HOURS,
+  hours: (value) => value,
+  minutes: (value) => value / 60,
+  seconds: (value) => value / 3600,
+};
 
 /** What a row says of its namespace; what it leaves blank is left out. @throws BAD_FIELD, BAD_SETTINGS, BAD_NAMESPACE */
 export function settingsOf(row: NamespaceRow): JsonObject {
   namespaceName(row.name);
   const settings: Record<string, JsonObject[string]> = {};
-  const broker = row.broker.trim();
-  if (broker !== '') settings.brokerHost = broker;
-  const validity = numberIn(row, 'validityDays');
-  if (validity !== null) settings.validityHours = Math.round(validity * HOURS);
-  const atHour = numberIn(row, 'rotateHour');
-  if (atHour !== null) settings.rotation = { windowHours: HOURS, atHour };
+  const keep = (setting: string, value: JsonObject[string] | null): void => {
+    if (value !== null && value !== '') settings[setting] = value;
+  };
+  keep('brokerHost', textIn(row, 'broker'));
+  keep('validityHours', validityOf(row));
+  keep('rotation', rotationOf(row));
   const grace = numberIn(row, 'graceDays');
-  if (grace !== null) settings.graceAwaitingSetupHours = Math.round(grace * HOURS);
+  keep('graceAwaitingSetupHours', grace === null ? null : Math.round(grace * HOURS));
+  keep('graceHours', numberIn(row, 'graceHours'));
+  keep('rekey', textIn(row, 'rekey'));
+  keep('keys', textIn(row, 'keys'));
+  keep('crlBaseUrl', textIn(row, 'crlBaseUrl'));
+  const names = textIn(row, 'names')
+    .split(/[\s,]+/)
+    .filter((name) => name !== '');
+  keep('alternativeNames', names.length === 0 ? null : names);
   readSettings(settings);
   return settings;
 }
 
-function numberIn(row: NamespaceRow, field: 'validityDays' | 'rotateHour' | 'graceDays'): number | null {
-  const text = String(row[field] ?? '').trim();
+function validityOf(row: NamespaceRow): number | null {
+  const days = numberIn(row, 'validityDays');
+  const validity = numberIn(row, 'validity');
+  if (validity === null) return days === null ? null : Math.round(days * HOURS);
+  const unit = units.find((known) => known === (row.validityUnit ?? 'days'));
+  if (unit === undefined) throw wrong(row, 'validityUnit', String(row.validityUnit), `one of ${units.join(', ')}`);
+  return IN_HOURS[unit](validity);
+}
+
+function rotationOf(row: NamespaceRow): JsonObject | null {
+  if (row.rotateBy === 'fraction') {
+    const fraction = numberIn(row, 'rotateFraction');
+    return fraction === null ? null : { fraction };
+  }
+  const [window, hour] = [numberIn(row, 'rotateWindow'), numberIn(row, 'rotateHour')];
+  if (window === null && hour === null) return null;
+  const windowHours = window ?? HOURS;
+  return { windowHours, atHour: hour ?? windowHours * DEFAULT_PART };
+}
+
+/** Hour 18 of 24. */
+const DEFAULT_PART = 0.75;
+
+function textIn(row: NamespaceRow, field: keyof NamespaceRow): string {
+  return String(row[field] ?? '').trim();
+}
+
+function numberIn(row: NamespaceRow, field: keyof NamespaceRow): number | null {
+  const text = textIn(row, field);
   if (text === '') return null;
   const number = Number(text);
   if (Number.isFinite(number) && number >= 0) return number;
-  throw fail('BAD_FIELD', `The namespace "${row.name}" has "${text.slice(0, 40)}" as ${field}, which is no number.`, {
-    hint: 'Open the authority and correct it, or leave the field blank.',
-    detail: { field: `namespaces.${field}`, value: text.slice(0, 40) },
-  });
+  throw wrong(row, field, text, 'a number');
+}
+
+function wrong(row: NamespaceRow, field: string, value: string, wanted: string): Error {
+  return fail(
+    'BAD_FIELD',
+    `The namespace "${row.name}" has "${value.slice(0, 40)}" as ${field}, which is not ${wanted}.`,
+    {
+      hint: 'Open the authority and correct it, or leave the field blank.',
+      detail: { field: `namespaces.${field}`, value: value.slice(0, 40) },
+    },
+  );
 }
 
 /**

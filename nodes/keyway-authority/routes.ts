@@ -1,8 +1,10 @@
 import { createTicket, createToken, type TokenScope } from '../../lib/pki/node.ts';
+import type { TokenRecord } from '../../lib/registry/index.ts';
 import { authorityById, type DeployedAuthority, deployedAuthorities } from '../shared/authority.ts';
 import { fail } from '../shared/errors.ts';
 import { adminRoute, type Permission } from '../shared/http.ts';
 import type { Red } from '../shared/types.ts';
+import { mountRootRoutes } from './root-key.ts';
 
 const DAY = 86_400_000;
 
@@ -37,6 +39,19 @@ export function mountRoutes(RED: Red): void {
     return { token, id, prefix, scopes, expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString() };
   });
   route(
+    '/keyway/authority/tokens',
+    async (body) => {
+      const namespace = text(body, 'namespace');
+      const { registry, authority } = await authorityFor(body, namespace).openFor(namespace);
+      await authority.settings(namespace);
+      const after = typeof body.after === 'string' ? { after: body.after } : {};
+      const { items, next } = await registry.tokens({ namespace }, after);
+      const tokens = items.filter(({ kind }) => kind === 'namespace').map(shownToken);
+      return { tokens, next };
+    },
+    'keyway.read',
+  );
+  route(
     '/keyway/authority/token/revoke',
     async (body) => {
       const { registry } = await authorityFor(body, '').open();
@@ -45,6 +60,13 @@ export function mountRoutes(RED: Red): void {
     },
     'keyway.revoke',
   );
+  mountRootRoutes(RED, authorityFor);
+}
+
+/** What is kept of a token: never the token. */
+function shownToken({ id, prefix, scopes, createdAt, expiresAt, revokedAt }: TokenRecord): Record<string, unknown> {
+  const time = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
+  return { id, prefix, scopes, createdAt: time(createdAt), expiresAt: time(expiresAt), revokedAt: time(revokedAt) };
 }
 
 /** The authority that is named, or the only one that has the namespace. @throws AUTHORITY_NOT_SET */

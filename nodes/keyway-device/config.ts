@@ -1,6 +1,17 @@
 import type { JobConfig } from '../shared/saved.ts';
 
-export const operations = ['add', 'get', 'list', 'update', 'import', 'retire', 'restore'] as const;
+export const operations = [
+  'add',
+  'get',
+  'list',
+  'update',
+  'import',
+  'retire',
+  'restore',
+  'online',
+  'offline',
+  'history',
+] as const;
 
 export interface DeviceConfig extends JobConfig {
   /** Id of a keyway-registry node. */
@@ -32,7 +43,7 @@ export interface DeviceConfig extends JobConfig {
   /** list: a part of name, MAC or serial number. */
   search: string;
   searchType: string;
-  /** list: how many at most. */
+  /** list, history: how many at most. */
   limit: string;
   limitType: string;
   /** list: `msg.next` of the list before. */
@@ -46,7 +57,7 @@ export interface DeviceConfig extends JobConfig {
   dryRunType: string;
   /** import: wrong lines are left out; else one wrong line refuses all. */
   skipBad: boolean;
-  /** retire, restore, add: why. */
+  /** retire, restore, online, offline, add: why. */
   reason: string;
   reasonType: string;
 }

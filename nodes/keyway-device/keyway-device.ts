@@ -17,6 +17,7 @@ import { addDevice, byNode, registryById, shownDevice } from '../shared/registry
 import type { Red, RedNode } from '../shared/types.ts';
 import { type DeviceConfig, defaults, operations } from './config.ts';
 import { find, namedBy } from './find.ts';
+import { historyOf } from './history.ts';
 
 /** The registry gives at most so many at once. */
 const PAGE = 1000;
@@ -76,6 +77,9 @@ const OPERATIONS: Record<(typeof operations)[number], (work: Work) => Promise<Ou
   import: importAll,
   retire: (work) => move(work, 'device/retired', 'retired'),
   restore: (work) => move(work, 'device/restored', 'registered'),
+  online: (work) => move(work, 'device/online', 'online'),
+  offline: (work) => move(work, 'device/offline', 'offline'),
+  history,
 };
 
 async function move(work: Work, topic: string, to: DeviceState): Promise<Outcome> {
@@ -138,6 +142,17 @@ async function list({ red, registry, job, fields }: Work): Promise<Outcome> {
   } while (next !== null && devices.length < limit);
   (job.msg as { next?: string | null }).next = next;
   return { topic: 'device/list', payload: devices.map(shownDevice), status: count(red, devices.length) };
+}
+
+async function history({ red, registry, job, fields }: Work): Promise<Outcome> {
+  const entries = await historyOf(registry, {
+    namespace: await fields.text('namespace'),
+    mac: await fields.text('mac'),
+    limit: await fields.number('limit', { min: 1, max: MOST_LISTED, blank: PAGE }),
+    signal: job.signal,
+  });
+  const status = red._('keyway-device.status.entries', { count: String(entries.length) });
+  return { topic: 'device/history', payload: entries, status };
 }
 
 async function importAll({ red, registry, config, fields, by }: Work): Promise<Outcome> {

@@ -1,10 +1,10 @@
 import type { JobConfig } from '../shared/saved.ts';
 
 /**
- * vault: a key made here, for which a handle stands. csr: for a signing request that came from elsewhere. confirm: the
- * device holds the certificate. discard: it does not, and never will.
+ * vault: a key made here, for which a handle stands. csr: for a signing request that came from elsewhere. service: for
+ * the signing request of a server. confirm: the device holds the certificate. discard: it does not, and never will.
  */
-export const operations = ['vault', 'csr', 'confirm', 'discard'] as const;
+export const operations = ['vault', 'csr', 'service', 'confirm', 'discard'] as const;
 
 export interface MintConfig extends JobConfig {
   /** Id of a keyway-authority node. */
@@ -17,9 +17,15 @@ export interface MintConfig extends JobConfig {
   /** Of the device, in any of the five spellings. */
   mac: string;
   macType: string;
-  /** For csr: PKCS#10 as PEM text, or DER in a Buffer. */
+  /** For csr and service: PKCS#10 as PEM text, or DER in a Buffer. */
   csr: string;
   csrType: string;
+  /** For service: host names and addresses under which it is reached, with commas between. */
+  names: string;
+  namesType: string;
+  /** For service: days that its certificate is valid, 1 … 825. */
+  days: string;
+  daysType: string;
   /** For confirm and discard: serial number of the certificate. */
   serial: string;
   serialType: string;
@@ -46,6 +52,10 @@ export const defaults = {
   macType: 'msg',
   csr: 'payload',
   csrType: 'msg',
+  names: '',
+  namesType: 'str',
+  days: '90',
+  daysType: 'num',
   serial: 'identity.serial',
   serialType: 'msg',
   replace: 'false',

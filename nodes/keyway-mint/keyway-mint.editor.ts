@@ -19,6 +19,10 @@ RED.nodes.registerType('keyway-mint', {
     macType: { value: 'msg' },
     csr: { value: 'payload' },
     csrType: { value: 'msg' },
+    names: { value: '' },
+    namesType: { value: 'str' },
+    days: { value: '90' },
+    daysType: { value: 'num' },
     serial: { value: 'identity.serial' },
     serialType: { value: 'msg' },
     replace: { value: 'false' },
@@ -56,6 +60,8 @@ RED.nodes.registerType('keyway-mint', {
     typed('namespace', TEXT);
     typed('mac', TEXT);
     typed('csr', ['msg', 'str', 'flow', 'global', 'jsonata']);
+    typed('names', TEXT);
+    typed('days', NUMBER);
     typed('serial', TEXT);
     typed('replace', SWITCH);
     typed('lifetime', NUMBER);

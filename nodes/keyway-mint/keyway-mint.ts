@@ -1,5 +1,5 @@
 import { isKeywayError, KeywayError } from '../../lib/errors/index.ts';
-import { namespaceName, normaliseMac, parseCsr } from '../../lib/pki/index.ts';
+import { namespaceName, normaliseMac } from '../../lib/pki/index.ts';
 import type { Device } from '../../lib/registry/index.ts';
 import { authorityById, type DeployedAuthority, type OpenAuthority } from '../shared/authority.ts';
 import { fail } from '../shared/errors.ts';
@@ -12,6 +12,8 @@ import { addDevice, byNode } from '../shared/registry.ts';
 import type { DeviceName } from '../shared/states.ts';
 import type { Red, RedNode } from '../shared/types.ts';
 import { defaults, type MintConfig, operations } from './config.ts';
+import { csrIn } from './request.ts';
+import { mintService } from './service.ts';
 import { settle } from './settle.ts';
 
 export default function register(RED: Red): void {
@@ -27,6 +29,7 @@ export default function register(RED: Red): void {
       run: async (job, fields) => {
         const operation = await fields.choice('operation', operations);
         const authority = authorityById(config.authority);
+        if (operation === 'service') return await mintService({ authority, job, fields });
         if (operation === 'confirm' || operation === 'discard') {
           return await settle({ authority, operation, serial: await textOf(fields, 'serial'), job, by: byNode(this) });
         }
@@ -115,15 +118,6 @@ async function textOf(fields: Fields<MintConfig>, field: 'namespace' | 'mac' | '
   const text = await fields.text(field);
   if (text !== undefined) return text;
   throw bad(field, 'is blank');
-}
-
-function csrIn(value: unknown): Uint8Array | string {
-  if (value instanceof Uint8Array || (typeof value === 'string' && value !== '')) {
-    // One that cannot be read must not leave a device behind.
-    parseCsr(value);
-    return value;
-  }
-  throw bad('csr', 'holds neither a text nor a Buffer');
 }
 
 function bad(field: string, what: string): Error {

@@ -9,6 +9,7 @@ export const actions = [
   'power',
   'unplug',
   'plug',
+  'next',
   'swap',
   'reset',
   'busy',

@@ -30,23 +30,33 @@ export default function register(RED: Red): void {
           else if (!bench.bus.isPlugged()) bench.bus.plug(bench.bus.name);
           return { ...words, payload: { action, bus: bench.bus.name, plugged: bench.bus.isPlugged() } };
         }
-        const asked = await fields.number('address', { blank: -1 });
-        const reader = await act(bench, bench.reader(asked === -1 ? undefined : asked), action, fields);
+        const reader = await handled(bench, action, fields);
         const { address, baudRate, isKeyed, isConnected, id } = reader;
         addReader(job.msg, { address });
         const payload = { action, bus: bench.bus.name, address, baudRate, serial: id.serial, keyed: isKeyed };
-        return { ...words, payload: { ...payload, connected: isConnected } };
+        return { ...words, payload: { ...payload, connected: isConnected, left: bench.left } };
       },
     });
   }
   RED.nodes.registerType('keyway-readers-bench', ReadersBenchNode);
 }
 
+/** The reader that the hand had to do with. @throws BAD_FIELD, NO_VIRTUAL_READER */
+async function handled(
+  bench: ReadersBench,
+  action: Exclude<Action, 'pull-adapter' | 'plug-adapter'>,
+  fields: Fields<ReadersBenchConfig>,
+): Promise<VirtualReader> {
+  if (action === 'next') return bench.plugNext();
+  const asked = await fields.number('address', { blank: -1 });
+  return await act(bench, bench.reader(asked === -1 ? undefined : asked), action, fields);
+}
+
 /** @returns the reader that is there now. @throws BAD_FIELD */
 async function act(
   bench: ReadersBench,
   reader: VirtualReader,
-  action: Exclude<Action, 'pull-adapter' | 'plug-adapter'>,
+  action: Exclude<Action, 'pull-adapter' | 'plug-adapter' | 'next'>,
   fields: Fields<ReadersBenchConfig>,
 ): Promise<VirtualReader> {
   switch (action) {

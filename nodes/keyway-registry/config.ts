@@ -2,6 +2,8 @@ import type { BaseConfig } from '../shared/saved.ts';
 
 /** Where the key of the keystore comes from. */
 export const keySources = ['file', 'environment', 'credential'] as const;
+/** Where the one before it comes from, until everything is sealed under the new one. */
+export const previousSources = ['none', ...keySources] as const;
 
 export interface RegistryConfig extends BaseConfig {
   /** For demonstrations: a folder and a key of their own, which a registry for real use refuses. */
@@ -15,6 +17,12 @@ export interface RegistryConfig extends BaseConfig {
   keyVariable: string;
   /** For keySource credential: the name of the systemd credential. */
   keyCredential: string;
+  previousSource: (typeof previousSources)[number];
+  previousFile: string;
+  previousVariable: string;
+  previousCredential: string;
+  /** The folder of backups; blank = `backups` beside the registry's default place. */
+  backups: string;
 }
 
 export const defaults = {
@@ -25,5 +33,10 @@ export const defaults = {
   keyFile: '',
   keyVariable: 'KEYWAY_KEYSTORE_KEY',
   keyCredential: 'keyway-keystore',
+  previousSource: 'none',
+  previousFile: '',
+  previousVariable: 'KEYWAY_KEYSTORE_KEY_BEFORE',
+  previousCredential: 'keyway-keystore-before',
+  backups: '',
   version: 1,
 } satisfies Partial<RegistryConfig>;

@@ -1,8 +1,9 @@
 import { choices, fillSelect, layOut, showFor } from '../../editor/shared/form.ts';
 import { keyButtons } from '../../editor/shared/key-buttons.ts';
 import { refill } from '../../editor/shared/refill.ts';
+import { upkeepButtons } from '../../editor/shared/registry-upkeep.ts';
 import { migrate } from '../shared/migrate.ts';
-import { defaults, keySources } from './config.ts';
+import { defaults, keySources, previousSources } from './config.ts';
 
 RED.nodes.registerType('keyway-registry', {
   category: 'config',
@@ -14,6 +15,11 @@ RED.nodes.registerType('keyway-registry', {
     keyFile: { value: '' },
     keyVariable: { value: 'KEYWAY_KEYSTORE_KEY' },
     keyCredential: { value: 'keyway-keystore' },
+    previousSource: { value: 'none' },
+    previousFile: { value: '' },
+    previousVariable: { value: 'KEYWAY_KEYSTORE_KEY_BEFORE' },
+    previousCredential: { value: 'keyway-keystore-before' },
+    backups: { value: '' },
     version: { value: 1 },
   },
   paletteLabel: function () {
@@ -35,7 +41,20 @@ RED.nodes.registerType('keyway-registry', {
     showFor(source.add(demo), [...keySources, 'demo'], () =>
       demo.prop('checked') === true ? 'demo' : String(source.val()),
     );
+    $('#node-config-input-previousFile').attr('placeholder', 'keystore-before.key');
+    $('#node-config-input-backups').attr('placeholder', 'backups');
+    const previous = fillSelect(
+      '#node-config-input-previousSource',
+      choices(this, 'keyway-registry.previousSource', [...previousSources]),
+      this.previousSource,
+    );
+    showFor(
+      previous,
+      keySources.map((source) => `previous-${source}`),
+      () => `previous-${previous.val()}`,
+    );
     keyButtons(this);
+    upkeepButtons(this);
     layOut(this._('keyway.label.options'));
   },
 });

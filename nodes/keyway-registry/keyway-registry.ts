@@ -8,7 +8,8 @@ import { migrate } from '../shared/migrate.ts';
 import { OnDemand } from '../shared/on-demand.ts';
 import { deployRegistry, type OpenRegistry } from '../shared/registry.ts';
 import type { Red, RedNode } from '../shared/types.ts';
-import { defaults, keySources, type RegistryConfig } from './config.ts';
+import { defaults, keySources, previousSources, type RegistryConfig } from './config.ts';
+import { maintain, mountMaintenance } from './maintenance.ts';
 import { placeOf, type RegistryPlace, type Where } from './place.ts';
 
 /** How long a job may keep the registry from closing: nodes end theirs within this. */
@@ -33,6 +34,13 @@ export default function register(RED: Red): void {
       },
       () => fail('REGISTRY_NOT_SET', `The registry "${name}" is not deployed any more.`),
     );
+    let unmaintain = (): void => undefined;
+    try {
+      const { path, backups } = placeOf(config, RED.settings.userDir);
+      unmaintain = maintain({ id: this.id, name, path, backups });
+    } catch {
+      // Opening it says so, below.
+    }
     const undeploy = deployRegistry({
       id: this.id,
       name,
@@ -48,6 +56,7 @@ export default function register(RED: Red): void {
     });
     this.on('close', (_removed: boolean, closed: () => void) => {
       undeploy();
+      unmaintain();
       held
         .close()
         .catch((error: unknown) => this.warn(String(error)))
@@ -57,6 +66,7 @@ export default function register(RED: Red): void {
   RED.nodes.registerType('keyway-registry', RegistryNode);
 
   adminRoute(RED, 'post', '/keyway/registry/test', 'keyway.write', (ask) => testKey(RED, ask));
+  mountMaintenance(RED);
   adminRoute(RED, 'post', '/keyway/registry/make-key', 'keyway.write', (ask) => makeKey(RED, ask));
 }
 
@@ -65,12 +75,12 @@ function hintOf(error: unknown): string {
 }
 
 async function openPlace(
-  { path, source }: RegistryPlace,
+  { path, source, previous }: RegistryPlace,
   demo: boolean,
   tell: (event: RegistryEvent) => void,
   holds: Holds,
 ): Promise<OpenRegistry> {
-  const keystore = await keystoreFor(source, demo);
+  const keystore = await keystoreFor({ source, previous }, demo);
   try {
     const text = new TextDecoder();
     const registry = await openSqliteRegistry({
@@ -89,9 +99,12 @@ async function openPlace(
 }
 
 /** A demonstration makes its key when there is none. */
-async function keystoreFor(source: RegistryPlace['source'], demo: boolean): Promise<Keystore> {
+async function keystoreFor(
+  { source, previous }: Pick<RegistryPlace, 'source' | 'previous'>,
+  demo: boolean,
+): Promise<Keystore> {
   try {
-    return await openKeystore({ source });
+    return await openKeystore({ source, previous });
   } catch (error) {
     if (!demo || !('file' in source) || !isKeywayError(error, 'KEYSTORE_KEY_MISSING')) throw error;
     // Where another one was first, there is one now.
@@ -111,14 +124,18 @@ function asked(ask: Ask): Where {
     keyFile: text('keyFile'),
     keyVariable: text('keyVariable'),
     keyCredential: text('keyCredential'),
+    previousSource: previousSources.find((known) => known === body.previousSource) ?? 'none',
+    previousFile: text('previousFile'),
+    previousVariable: text('previousVariable'),
+    previousCredential: text('previousCredential'),
+    backups: text('backups'),
   };
 }
 
 /** The Test button: whether the key is there, and which one it is. */
 async function testKey(RED: Red, ask: Ask): Promise<unknown> {
   const where = asked(ask);
-  const { source } = placeOf(where, RED.settings.userDir);
-  const keystore = await keystoreFor(source, where.demo);
+  const keystore = await keystoreFor(placeOf(where, RED.settings.userDir), where.demo);
   try {
     return { keyId: keystore.keyId, demo: keystore.demo };
   } finally {
@@ -129,7 +146,7 @@ async function testKey(RED: Red, ask: Ask): Promise<unknown> {
 /** The Make key button: a new key file; one that exists is never overwritten. */
 async function makeKey(RED: Red, ask: Ask): Promise<unknown> {
   const where = asked(ask);
-  const { source } = placeOf({ ...where, keySource: 'file' }, RED.settings.userDir);
+  const { source } = placeOf({ ...where, keySource: 'file', previousSource: 'none' }, RED.settings.userDir);
   const path = 'file' in source ? source.file : '';
   return { path, ...(await makeKeyFile(path, { demo: where.demo })) };
 }

@@ -32,6 +32,16 @@ export interface VirtualChipConfig extends BaseConfig {
   tcpPort: string;
   /** Path of a pseudo-terminal at which it is served besides, made when it starts; blank = not. */
   ptyPath: string;
+  /** "mqtts://host:port" that its application connects to; blank = that beside its identity. */
+  broker: string;
+  /** "https://host:port" of the EST service that it renews by; blank = it does not renew. */
+  est: string;
+  /** Whether an app that has found its identity goes on as the test application. */
+  application: boolean;
+  /** Part of the validity after which it renews, 0.05 … 0.95; blank = hour 18 of each 24-hour window. */
+  renewPart: string;
+  /** Name in the certificates of both; blank = the hosts of the addresses. */
+  serverName: string;
 }
 
 export const defaults = {
@@ -49,6 +59,11 @@ export const defaults = {
   rfc2217Port: '',
   tcpPort: '',
   ptyPath: '',
+  application: false,
+  broker: '',
+  est: '',
+  renewPart: '',
+  serverName: '',
   version: 2,
 } satisfies Partial<VirtualChipConfig>;
 

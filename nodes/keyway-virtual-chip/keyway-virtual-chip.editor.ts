@@ -33,6 +33,11 @@ RED.nodes.registerType('keyway-virtual-chip', {
     rfc2217Port: { value: '' },
     tcpPort: { value: '' },
     ptyPath: { value: '' },
+    application: { value: false },
+    broker: { value: '' },
+    est: { value: '' },
+    renewPart: { value: '' },
+    serverName: { value: '' },
     version: { value: 2 },
   },
   paletteLabel: function () {
@@ -67,6 +72,14 @@ RED.nodes.registerType('keyway-virtual-chip', {
       'placeholder',
       this._('keyway.placeholder.off'),
     );
+    $('#node-config-input-broker').attr('placeholder', 'mqtts://127.0.0.1:8883');
+    $('#node-config-input-est').attr('placeholder', 'https://127.0.0.1:8443');
+    $('#node-config-input-renewPart').attr('placeholder', this._('keyway-virtual-chip.placeholder.renewPart'));
+    $('#node-config-input-serverName').attr('placeholder', this._('keyway-virtual-chip.placeholder.serverName'));
+    const application = $('#node-config-input-application');
+    const show = (): void => void $('.keyway-when-application').toggle(application.prop('checked') === true);
+    application.on('change', show);
+    show();
     layOut(this._('keyway.label.options'));
   },
 });

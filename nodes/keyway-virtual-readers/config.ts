@@ -12,6 +12,8 @@ export interface VirtualReadersConfig extends BaseConfig {
   /** One a reader, the last one for all that follow: "normal, no-crc+no-mark, keyed". Blank = normal. */
   personalities: string;
   line: (typeof lines)[number];
+  /** They lie in their box until a readers bench node plugs them in. */
+  boxed: boolean;
   /** Environment variable with the key of those that are keyed, as 32 hex digits; blank = a random one each. */
   keyVariable: string;
   /** How long a reader takes to reply, in ms. */
@@ -30,6 +32,7 @@ export const defaults = {
   baudRate: '9600',
   personalities: '',
   line: 'auto',
+  boxed: false,
   keyVariable: '',
   replyMs: '3',
   rfc2217Port: '',

@@ -15,6 +15,7 @@ RED.nodes.registerType('keyway-virtual-readers', {
     baudRate: { value: '9600' },
     personalities: { value: '' },
     line: { value: 'auto' },
+    boxed: { value: false },
     keyVariable: { value: '' },
     replyMs: { value: '3' },
     rfc2217Port: { value: '' },

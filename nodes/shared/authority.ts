@@ -11,6 +11,8 @@ export interface OpenAuthority extends OpenRegistry {
 export interface DeployedAuthority {
   readonly id: string;
   readonly name: string;
+  /** Id of the keyway-registry node that it works on. */
+  readonly registry: string;
   /** Whether the enrolment service answers for it. */
   readonly enrolment: boolean;
   /** Whether a device that the registry does not know is added when it enrols. */

@@ -36,6 +36,10 @@ export interface Outcome {
   readonly payload: unknown;
   /** Words of the final status; "ok" without. */
   readonly status?: string;
+  /** It ended, but not well: the status says so, the message goes on all the same. */
+  readonly bad?: boolean;
+  /** Which output it goes to; the first one without. */
+  readonly output?: number;
 }
 
 export interface InputOptions<C extends JobConfig> {
@@ -225,8 +229,9 @@ export function onInput<C extends JobConfig>(options: InputOptions<C>): Inputs {
         msg.topic = outcome.topic;
         msg.payload = outcome.payload;
         msg.job = id;
-        status.ok(key, outcome.status ?? red._('keyway.status.ok'));
-        tell(msg, 0);
+        if (outcome.bad === true) status.failed(key, outcome.status ?? '');
+        else status.ok(key, outcome.status ?? red._('keyway.status.ok'));
+        tell(msg, outcome.output ?? 0);
       }
       return undefined;
     } catch (thrown) {

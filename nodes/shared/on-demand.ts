@@ -25,6 +25,14 @@ export class OnDemand<T> {
     return await this.#held;
   }
 
+  /** Closes what is held, if anything; whoever asks next opens it anew. */
+  async renew(): Promise<void> {
+    const held = this.#held;
+    this.#held = undefined;
+    const open = await held?.catch(() => undefined);
+    if (open !== undefined) await this.#close(open);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const held = await this.#held?.catch(() => undefined);

@@ -4,7 +4,7 @@ import { BAUD_RATES, type Disturbed } from '../../lib/osdp/index.ts';
 /** What can go wrong in the OSDP nodes, beside what the libraries underneath report. */
 export const osdpNodeErrors = {
   BUS_NOT_SET: 'the node names no OSDP bus, or one that is not deployed',
-  NO_VIRTUAL_READER: 'the node names no virtual readers, or none of them has the address',
+  NO_VIRTUAL_READER: 'the node names no virtual readers, none of them has the address, or all are plugged in',
 } as const;
 
 export const fail = errorMaker(osdpNodeErrors);

@@ -18,6 +18,8 @@ export interface ReadersSettings {
   readonly baudRate: string;
   readonly personalities: string;
   readonly line: 'auto' | 'paced' | 'free';
+  /** They lie in their box until a hand plugs them in. */
+  readonly boxed: boolean;
   readonly keyVariable: string;
   readonly replyMs: string;
   readonly rfc2217Port: string;
@@ -26,14 +28,15 @@ export interface ReadersSettings {
 }
 
 /** What a reader was told (address, rate, key) stays when the flow is deployed again, as it does in a real one. */
-const drawers = new Map<string, { like: string; readers: readonly VirtualReader[] }>();
+const drawers = new Map<string, { like: string; readers: readonly VirtualReader[]; out: readonly VirtualReader[] }>();
 
 /** A bus of the bench with its readers, as a keyway-virtual-readers node sets it up. */
 export class ReadersBench {
   readonly bus: ReaderBus;
   readonly #id: string;
   readonly #settings: ReadersSettings;
-  /** Readers that were taken off the wires. */
+  readonly #all: VirtualReader[];
+  /** Readers that are not on the wires: the next one to be plugged in first. */
   readonly #out = new Set<VirtualReader>();
   readonly #services: { close(): Promise<void> }[] = [];
 
@@ -50,19 +53,25 @@ export class ReadersBench {
       mode: free ? 'free' : 'paced',
       baudRate: Number(settings.baudRate),
     });
-    for (const reader of readers) this.bus.add(reader);
+    this.#all = [...readers];
+    for (const reader of kept?.like === this.#like() ? kept.out : settings.boxed ? readers : []) this.#out.add(reader);
+    for (const reader of readers) if (!this.#out.has(reader)) this.bus.add(reader);
   }
 
-  /** All readers, those that were taken off the wires too. */
+  /** All readers in the order in which they were made, those that are not on the wires too. */
   get readers(): readonly VirtualReader[] {
-    return [...this.bus.readers, ...this.#out];
+    return this.#all;
   }
 
-  /** The reader at an address; the only one without. @throws NO_VIRTUAL_READER */
+  /** The reader at an address; without one the only one, or the only one on the wires. @throws NO_VIRTUAL_READER */
   reader(address: number | undefined): VirtualReader {
     const { readers } = this;
+    const [only, ...more] = this.bus.readers.length > 0 ? this.bus.readers : readers;
+    // One that is on the wires is meant before one that lies in the box with the same address.
     const found =
-      address === undefined && readers.length === 1 ? readers[0] : readers.find((one) => one.address === address);
+      address === undefined && more.length === 0
+        ? only
+        : [...this.bus.readers, ...this.#out].find((one) => one.address === address);
     if (found !== undefined) return found;
     const known = readers.map((one) => one.address).join(', ');
     throw fail('NO_VIRTUAL_READER', `"${this.bus.name}" has no reader at address ${address ?? '(none named)'}.`, {
@@ -80,11 +89,30 @@ export class ReadersBench {
     if (this.#out.delete(reader)) this.bus.add(reader);
   }
 
+  /** Plugs in the first that is not on the wires. @throws NO_VIRTUAL_READER */
+  plugNext(): VirtualReader {
+    const [next] = this.#out;
+    if (next === undefined) {
+      throw fail('NO_VIRTUAL_READER', `All ${this.#all.length} readers of "${this.bus.name}" are plugged in already.`, {
+        hint: 'Unplug one, or set up more of them.',
+        detail: { field: 'readers' },
+      });
+    }
+    this.plug(next);
+    return next;
+  }
+
+  /** How many are not on the wires. */
+  get left(): number {
+    return this.#out.size;
+  }
+
   /** Puts a new reader, without a key, in the place of one: same address and rate, another serial number. */
   swap(reader: VirtualReader): VirtualReader {
     const { address, baudRate } = reader;
     const [stranger] = makeReaders({ addresses: [address], baudRate, serial: reader.id.serial + 0x1000 });
     this.#out.delete(reader);
+    this.#all.splice(this.#all.indexOf(reader), 1, stranger as VirtualReader);
     this.bus.swap(reader, stranger as VirtualReader);
     return stranger as VirtualReader;
   }
@@ -101,9 +129,8 @@ export class ReadersBench {
   }
 
   async close(removed: boolean): Promise<void> {
-    const { readers } = this;
     if (removed) drawers.delete(this.#id);
-    else drawers.set(this.#id, { like: this.#like(), readers });
+    else drawers.set(this.#id, { like: this.#like(), readers: this.#all, out: [...this.#out] });
     await Promise.all(this.#services.map((service) => service.close()));
     this.bus.close();
   }
@@ -147,8 +174,8 @@ export class ReadersBench {
 
   /** Readers set up otherwise are other readers. */
   #like(): string {
-    const { count, addresses, baudRate, personalities, keyVariable, replyMs } = this.#settings;
-    return [count, addresses, baudRate, personalities, keyVariable, replyMs].join('|');
+    const { count, addresses, baudRate, personalities, keyVariable, replyMs, boxed } = this.#settings;
+    return [count, addresses, baudRate, personalities, keyVariable, replyMs, boxed].join('|');
   }
 }
 
@@ -180,4 +207,9 @@ export function readersById(id: string): ReadersBench {
     hint: 'Open the node, choose its virtual readers and deploy.',
     detail: { field: 'readers' },
   });
+}
+
+/** The virtual readers whose bus has that name, if they are deployed. */
+export function readersByName(name: string): ReadersBench | undefined {
+  return [...deployed.values()].find(({ bench }) => bench.bus.name === name)?.bench;
 }

@@ -1,13 +1,15 @@
 import type { Progress } from '../../lib/esp/index.ts';
 
-/** How far a job has come: in bytes or steps of a plan, or in places that were looked at. */
+/** How far a job has come: in bytes or steps of a plan, in places that were looked at, in stages or readers. */
 export interface JobProgress extends Omit<Progress, 'phase' | 'unit'> {
   readonly phase: string;
-  readonly unit: Progress['unit'] | 'places';
+  readonly unit: Progress['unit'] | 'places' | 'stages' | 'readers';
   /** Of a search on a bus: where it looks, and how many have answered so far. */
   readonly baudRate?: number;
   readonly address?: number;
   readonly found?: number;
+  /** Of a provisioner: which step, from 0. */
+  readonly step?: number;
 }
 
 /** Timers and time, so that tests need not wait. */
@@ -69,6 +71,7 @@ export function progressText(progress: JobProgress, phaseWord: (phase: string) =
   if (progress.unit === 'places' && progress.total > 0) {
     return `${phaseWord(progress.phase)} ${Math.floor((100 * progress.done) / progress.total)} %`;
   }
+  if (progress.unit === 'readers') return `${progress.done}/${progress.total} ${phaseWord(progress.phase)}`;
   if (progress.unit !== 'B' || progress.total <= 0) return phaseWord(progress.phase);
   const percent = `${Math.floor((100 * progress.done) / progress.total)} %`;
   return progress.rate === null ? percent : `${percent} · ${Math.round(progress.rate / 1000)} kB/s`;

@@ -7,6 +7,11 @@ export function shorten(text: string): string {
   return text.length < 20 ? text : `${text.slice(0, 18)}…`;
 }
 
+/** The first text that a status shows whole, or the last one. */
+export function fitting(...texts: readonly [string, ...string[]]): string {
+  return texts.find((text) => text === shorten(text)) ?? (texts.at(-1) as string);
+}
+
 /**
  * A node's status while jobs come and go. While one works its own words are shown, while several do their number;
  * when the last has ended, how it ended stays.

@@ -1,6 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { demoImageSet } from '../../lib/esp/index.ts';
-import { servePty, serveRfc2217, serveTcp, VirtualChip, VirtualSocket } from '../../lib/virtual/index.ts';
+import {
+  type ApplicationOptions,
+  servePty,
+  serveRfc2217,
+  serveTcp,
+  VirtualChip,
+  VirtualSocket,
+} from '../../lib/virtual/index.ts';
 import { fail } from './errors.ts';
 import { parseSize } from './evaluate.ts';
 
@@ -20,6 +27,11 @@ export interface BenchSettings {
   readonly rfc2217Port: string;
   readonly tcpPort: string;
   readonly ptyPath: string;
+  readonly application: boolean;
+  readonly broker: string;
+  readonly est: string;
+  readonly renewPart: string;
+  readonly serverName: string;
 }
 
 /** A board, in its socket or in the drawer: what stays of it without power. */
@@ -128,6 +140,7 @@ export class VirtualBench {
         ...(encryption === 'off' ? {} : { encryptionKey: key }),
         ...(hmacKey === undefined ? {} : { hmacKey }),
       },
+      ...(this.#config.application ? { application: applicationOf(this.#config) } : {}),
     });
   }
 
@@ -144,6 +157,31 @@ export class VirtualBench {
     const { model, mac, flashSize, start, secureBoot, encryption, secureDownload } = this.#config;
     return [model, mac, flashSize, start, secureBoot, encryption, secureDownload].join(' ');
   }
+}
+
+/** What the firmware of a chip is configured with. @throws BAD_FIELD */
+function applicationOf({ broker, est, renewPart, serverName }: BenchSettings): ApplicationOptions {
+  const [url, service, part, name] = [broker, est, renewPart, serverName].map((text) => {
+    const trimmed = String(text).trim();
+    return isOff(trimmed) ? '' : trimmed;
+  }) as [string, string, string, string];
+  const fraction = Number(part);
+  if (part !== '' && !(fraction >= 0.05 && fraction <= 0.95)) {
+    throw fail(
+      'BAD_FIELD',
+      `The field "renewPart" must be from 0.05 to 0.95, or blank; it is "${part.slice(0, 40)}".`,
+      {
+        hint: 'Open the virtual chip and correct it.',
+        detail: { field: 'renewPart', value: part.slice(0, 40) },
+      },
+    );
+  }
+  return {
+    ...(url === '' ? {} : { broker: url }),
+    ...(service === '' ? {} : { est: service }),
+    ...(part === '' ? {} : { rotation: { fraction } }),
+    ...(name === '' ? {} : { serverName: name }),
+  };
 }
 
 /** The counter in the efuses: an odd number of bits is on, all of them is on for good. */

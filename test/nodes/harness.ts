@@ -7,8 +7,15 @@ import bench from '../../nodes/keyway-bench/keyway-bench.ts';
 import certificate from '../../nodes/keyway-certificate/keyway-certificate.ts';
 import chip from '../../nodes/keyway-chip/keyway-chip.ts';
 import consoleNode from '../../nodes/keyway-console/keyway-console.ts';
+import crl from '../../nodes/keyway-crl/keyway-crl.ts';
 import device from '../../nodes/keyway-device/keyway-device.ts';
 import deviceEvents from '../../nodes/keyway-device-events/keyway-device-events.ts';
+import endpoint from '../../nodes/keyway-endpoint/keyway-endpoint.ts';
+import endpointIn from '../../nodes/keyway-endpoint-in/keyway-endpoint-in.ts';
+import endpointOut from '../../nodes/keyway-endpoint-out/keyway-endpoint-out.ts';
+import est from '../../nodes/keyway-est/keyway-est.ts';
+import estEvents from '../../nodes/keyway-est-events/keyway-est-events.ts';
+import exportNode from '../../nodes/keyway-export/keyway-export.ts';
 import flash from '../../nodes/keyway-flash/keyway-flash.ts';
 import flashPlan from '../../nodes/keyway-flash-plan/keyway-flash-plan.ts';
 import image from '../../nodes/keyway-image/keyway-image.ts';
@@ -20,10 +27,18 @@ import osdpEvents from '../../nodes/keyway-osdp-events/keyway-osdp-events.ts';
 import port from '../../nodes/keyway-port/keyway-port.ts';
 import portPool from '../../nodes/keyway-port-pool/keyway-port-pool.ts';
 import ports from '../../nodes/keyway-ports/keyway-ports.ts';
+import progress from '../../nodes/keyway-progress/keyway-progress.ts';
+import provisioner from '../../nodes/keyway-provisioner/keyway-provisioner.ts';
+import provisioningPlan from '../../nodes/keyway-provisioning-plan/keyway-provisioning-plan.ts';
+import quickStep from '../../nodes/keyway-quick-step/keyway-quick-step.ts';
 import readersBench from '../../nodes/keyway-readers-bench/keyway-readers-bench.ts';
 import record from '../../nodes/keyway-record/keyway-record.ts';
 import registry from '../../nodes/keyway-registry/keyway-registry.ts';
+import renew from '../../nodes/keyway-renew/keyway-renew.ts';
+import revoke from '../../nodes/keyway-revoke/keyway-revoke.ts';
 import secret from '../../nodes/keyway-secret/keyway-secret.ts';
+import slots from '../../nodes/keyway-slots/keyway-slots.ts';
+import step from '../../nodes/keyway-step/keyway-step.ts';
 import virtualChip from '../../nodes/keyway-virtual-chip/keyway-virtual-chip.ts';
 import virtualReaders from '../../nodes/keyway-virtual-readers/keyway-virtual-readers.ts';
 import type { Red, RedNode } from '../../nodes/shared/types.ts';
@@ -65,6 +80,21 @@ const registrations = Object.entries({
   'keyway-secret': secret,
   'keyway-virtual-chip': virtualChip,
   'keyway-virtual-readers': virtualReaders,
+  'keyway-provisioner': provisioner,
+  'keyway-slots': slots,
+  'keyway-provisioning-plan': provisioningPlan,
+  'keyway-step': step,
+  'keyway-quick-step': quickStep,
+  'keyway-progress': progress,
+  'keyway-export': exportNode,
+  'keyway-crl': crl,
+  'keyway-endpoint': endpoint,
+  'keyway-endpoint-in': endpointIn,
+  'keyway-endpoint-out': endpointOut,
+  'keyway-est': est,
+  'keyway-est-events': estEvents,
+  'keyway-renew': renew,
+  'keyway-revoke': revoke,
 }).map(
   ([type, register]) =>
     (RED: Red) =>
@@ -75,11 +105,14 @@ const CONFIG = new Set([
   'tab',
   'subflow',
   'keyway-authority',
+  'keyway-endpoint',
+  'keyway-est',
   'keyway-port',
   'keyway-port-pool',
   'keyway-registry',
   'keyway-virtual-chip',
   'keyway-osdp-bus',
+  'keyway-provisioner',
   'keyway-virtual-readers',
   'serial-port',
 ]);

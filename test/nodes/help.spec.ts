@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { endpointErrors } from '../../lib/endpoint/index.ts';
 import { formatErrors, GUARDS, identityErrors, nvsErrors, planErrors, sessionErrors } from '../../lib/esp/index.ts';
 import { linkErrors } from '../../lib/link/index.ts';
-import { osdpErrors } from '../../lib/osdp/index.ts';
+import { osdpErrors, profileErrors } from '../../lib/osdp/index.ts';
+import { exportErrors, provisionerErrors, provisionerLinkErrors } from '../../lib/osdp/node.ts';
 import { pkiErrors } from '../../lib/pki/index.ts';
+import { crlErrors, estErrors, trustErrors } from '../../lib/pki/node.ts';
 import { recordErrors } from '../../lib/record/index.ts';
 import { registryErrors } from '../../lib/registry/index.ts';
 import { vaultErrors } from '../../lib/vault/index.ts';
@@ -11,6 +14,8 @@ import { virtualErrors } from '../../lib/virtual/index.ts';
 import { nodeErrors } from '../../nodes/shared/errors.ts';
 import { identityNodeErrors } from '../../nodes/shared/identity-errors.ts';
 import { osdpNodeErrors } from '../../nodes/shared/osdp-errors.ts';
+import { provisionerNodeErrors } from '../../nodes/shared/provisioner-errors.ts';
+import { trustNodeErrors } from '../../nodes/shared/trust-errors.ts';
 
 /** The codes of a table but for some. */
 const but = (table: object, ...left: string[]): string[] => Object.keys(table).filter((code) => !left.includes(code));
@@ -57,6 +62,47 @@ const onBus = [
 ];
 /** Met only by who sets addresses, rates and keys, searches, or reads captures. */
 const notAsked = /^(COMSET|KEYSET|BUS)_|^(BAD_OSDPCAP|READER_EXISTS)$/;
+
+const ofKeystore = Object.keys(vaultErrors).filter(
+  (code) => code.startsWith('KEYSTORE_') && code !== 'KEYSTORE_CLOSED',
+);
+/** The provisioner cannot be had: its process, its link, its key. */
+const toProvisioner = [
+  'PROVISIONER_NOT_SET',
+  'PORT_NOT_SET',
+  'PORT_NOT_SUITABLE',
+  'PORT_BUSY',
+  'BAD_ADDRESS',
+  'LISTEN_FAILED',
+  'SECRET_MISSING',
+  ...ofKeystore,
+  ...Object.keys(provisionerLinkErrors).filter(
+    (code) => !/^(PAIRING_.*|PROVISIONER_FAILED|PROVISIONER_NOT_RUNNING|LINK_LISTEN_FAILED)$/.test(code),
+  ),
+];
+/** What it refuses, or fails at. */
+const atProvisioner = [
+  ...toProvisioner,
+  ...['PROVISIONER_FAILED', 'PROVISIONER_CLOSED', 'STORE_FULL', 'STORE_READ_ONLY', 'STORE_IO'],
+  ...['SLOT_OUT_OF_RANGE', 'SLOT_EMPTY', 'SLOT_STATE', 'MODE_UNSUPPORTED'],
+];
+
+/** Why an endpoint does not listen. */
+const noListener = ['AUTHORITY_NOT_SET', 'SERVICE_CLOSED', 'BAD_FIELD', 'BAD_NAME', 'CLOCK_BEHIND', 'ISSUER_EXPIRED'];
+/** Of the endpoint, those that are told of a device rather than of the service. */
+const ofDevices = Object.keys(endpointErrors).filter((code) =>
+  /^(HANDSHAKE|CONNECT|PROTOCOL|TOO_MANY|CLIENT|AUTH_|MALFORMED|TOPIC_|RETAIN|KEEP|NOT_READING|JUDGE|PACKET)/.test(
+    code,
+  ),
+);
+const ofMessages = Object.keys(endpointErrors).filter((code) =>
+  /^(BAD_TOPIC|BAD_MESSAGE|QUEUE|MESSAGE|DEVICE_O|NOT_SUB|PACKET)/.test(code),
+);
+const ofLists = but(crlErrors, 'CRL_NO_ROOT_LIST', 'BAD_CRL');
+/** What an EST service refuses a request for. */
+const ofRequests = Object.keys(estErrors).filter((code) =>
+  /REQUEST|MEDIA|LARGE|FOUND|METHOD|UNAUTH|SUBJECT|REKEY|MANY/.test(code),
+);
 
 /** The codes that each node can end with. */
 const codes: Record<string, string[]> = {
@@ -107,6 +153,27 @@ const codes: Record<string, string[]> = {
     ...ofKeys,
     ...Object.keys(osdpErrors).filter((code) => !notAsked.test(code)),
   ],
+  'keyway-provisioner': [...toProvisioner, 'PAIRING_CLOSED', 'PAIRING_WRONG_CODE', 'PAIRING_FAILED', 'BAD_FIELD'],
+  'keyway-provisioning-plan': [...everywhere, ...Object.keys(profileErrors)],
+  'keyway-slots': [
+    ...everywhere,
+    ...atProvisioner,
+    ...Object.keys(profileErrors),
+    ...['SLOT_OCCUPIED', 'SESSION_MISMATCH', 'BAD_PLAN', 'NO_PROVISIONING_PLAN', 'NO_FREE_SLOT'],
+  ],
+  'keyway-step': [...everywhere, ...atProvisioner, 'BUSY', 'STEP_OUT_OF_RANGE', 'VERB_NOT_LEGAL', 'SLOT_DELETED'],
+  'keyway-quick-step': [
+    ...everywhere,
+    ...atProvisioner,
+    ...['BUSY', 'BAD_PROFILE_FIELD', 'SLOT_OCCUPIED', 'BAD_PLAN', 'SLOT_DELETED'],
+  ],
+  'keyway-progress': [...toProvisioner, 'BAD_FIELD', 'INTERNAL'],
+  'keyway-export': [
+    ...everywhere,
+    ...atProvisioner,
+    ...Object.keys(exportErrors),
+    ...['EXPORT_NOT_ALLOWED', 'SLOT_NOT_COMPLETE', 'SESSION_MISMATCH', 'NOT_YOUR_SLOT'],
+  ],
   'keyway-readers-bench': [...everywhere, 'NO_VIRTUAL_READER'],
   'keyway-virtual-readers': [
     'BAD_FIELD',
@@ -148,7 +215,7 @@ const codes: Record<string, string[]> = {
     ...Object.keys(vaultErrors).filter((code) => code.startsWith('KEYSTORE_') && code !== 'KEYSTORE_CLOSED'),
     ...Object.keys(registryErrors).filter((code) => code.startsWith('REGISTRY_')),
     'SQLITE_MISSING',
-    'REGISTRY_NOT_SET',
+    ...['REGISTRY_NOT_SET', 'REGISTRY_WORKING', 'BAD_BACKUP', 'BACKUP_FOLDER', 'NOT_CONFIRMED', 'LOOPBACK_ONLY'],
     'BAD_FIELD',
   ],
   'keyway-authority': [
@@ -158,6 +225,7 @@ const codes: Record<string, string[]> = {
     'LOOPBACK_ONLY',
     'BAD_PASSPHRASE',
     'ROOT_OUT',
+    ...['AUTHORITY_MISSING', 'BAD_IMPORT', 'FILE_UNREADABLE', 'KEYSTORE_FILE'],
     'ISSUER_EXPIRED',
     'CLOCK_BEHIND',
     'BAD_NAMESPACE',
@@ -187,6 +255,7 @@ const codes: Record<string, string[]> = {
     'ISSUER_EXPIRED',
     'CERTIFICATE_UNKNOWN',
     'CERTIFICATE_STATE',
+    'AUTHORITY_MISSING',
     'WORKER_LOST',
   ],
   'keyway-device': [
@@ -214,6 +283,52 @@ const codes: Record<string, string[]> = {
     'BAD_PEM',
     'BAD_CERTIFICATE',
   ],
+  'keyway-endpoint': [
+    ...noListener,
+    ...[
+      'ENDPOINT_NOT_SET',
+      'AUTHORITY_MISSING',
+      'BAD_SETTINGS',
+      'BAD_TLS',
+      'PORT_IN_USE',
+      'PORT_DENIED',
+      'LISTEN_FAILED',
+    ],
+    ...['JUDGE_FAILED', 'AUDIT_FAILED', 'PRESENCE_FAILED'],
+  ],
+  'keyway-endpoint-in': ['ENDPOINT_NOT_SET', ...but(trustErrors, 'CERT_OTHER_NAMESPACE'), ...ofDevices, 'BAD_TOPIC'],
+  'keyway-endpoint-out': [
+    ...everywhere,
+    ...['ENDPOINT_NOT_SET', 'SERVICE_CLOSED', 'BAD_NAMESPACE', 'BAD_MAC'],
+    ...ofMessages,
+  ],
+  'keyway-est': [...noListener, 'EST_NOT_SET', 'AUTHORITY_MISSING', 'EST_LISTEN', 'EST_BAD_OPTIONS'],
+  'keyway-est-events': ['EST_NOT_SET', 'EST_LISTEN', ...ofRequests],
+  'keyway-revoke': [
+    ...everywhere,
+    ...['AUTHORITY_NOT_SET', 'ENDPOINT_NOT_SET', 'LOOPBACK_ONLY', 'BAD_NAMESPACE', 'BAD_MAC', 'DEVICE_UNKNOWN'],
+    ...ofLists,
+    ...[
+      'MOSQUITTO_NOT_SET',
+      'MOSQUITTO_NOT_THERE',
+      'MOSQUITTO_REFUSED',
+      'BAD_SETTINGS',
+      'CLOCK_BEHIND',
+      'SERVICE_CLOSED',
+    ],
+  ],
+  'keyway-crl': [
+    ...everywhere,
+    ...['AUTHORITY_NOT_SET', 'BAD_NAMESPACE', 'CLOCK_BEHIND', 'SERVICE_CLOSED', 'CRL_NO_ROOT_LIST'],
+    ...['BAD_PASSPHRASE', 'ROOT_OUT', 'AUTHORITY_MISSING'],
+    ...ofLists,
+  ],
+  'keyway-renew': [
+    ...everywhere,
+    ...['NO_IDENTITY', 'IDENTITY_FILE', 'BAD_PEM', 'BAD_CERTIFICATE', 'BAD_SECRET'],
+    ...but(estErrors, ...ofRequests, 'EST_LISTEN'),
+    ...ofHandles,
+  ],
   'keyway-record': [...everywhere, 'FILE_NOT_ALLOWED', ...Object.keys(recordErrors)],
   'keyway-port': [...but(linkErrors, 'CANCELLED', 'DEVICE_NOT_BACK'), 'PORT_NOT_SET', 'BAD_FIELD'],
   'keyway-port-pool': ['PORT_NOT_ALLOWED', 'BAD_FIELD'],
@@ -229,6 +344,12 @@ const codes: Record<string, string[]> = {
   ],
 };
 const tables = [
+  crlErrors,
+  endpointErrors,
+  estErrors,
+  trustErrors,
+  trustNodeErrors,
+  exportErrors,
   formatErrors,
   identityErrors,
   identityNodeErrors,
@@ -239,6 +360,10 @@ const tables = [
   osdpNodeErrors,
   pkiErrors,
   planErrors,
+  profileErrors,
+  provisionerErrors,
+  provisionerLinkErrors,
+  provisionerNodeErrors,
   recordErrors,
   registryErrors,
   sessionErrors,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import helper from 'node-red-node-test-helper';
 import { type IdentityLayoutName, type NvsEntry, parseNvs, readIdentity } from '../../lib/esp/index.ts';
 import { nodePlatform as platform } from '../../lib/esp/node.ts';
-import { describeHandle, discardHandle } from '../../lib/vault/index.ts';
+import { createHandle, describeHandle, discardHandle } from '../../lib/vault/index.ts';
 import { findSocket, type VirtualChip } from '../../lib/virtual/index.ts';
 import { authorityById } from '../../nodes/shared/authority.ts';
 import { Bench, chipAndPort, type FlowNode, type Msg, unload } from './harness.ts';
@@ -268,6 +268,33 @@ describe('an identity on its way into a chip', () => {
     assert.deepEqual(payload.entries.map(({ key }: Msg) => key).sort(), ['ca', 'cert', 'key']);
     const read = await sent(bench, 'read', {});
     assert.deepEqual([read.payload.secrets, read.payload.nvs[0].encrypted], [['nvs', 'nvs_keys'], true]);
+  });
+
+  it('is encrypted with a key that is burnt into the chip, and waits while the chip has none', async () => {
+    const burnt = randomBytes(32);
+    const handle = (redeemer: string): string =>
+      createHandle(Buffer.from(burnt), { kind: 'nvs-key', redeemableBy: [redeemer], expiresInMs: 60_000 });
+    const bench = await Bench.load([
+      ...line('id-11', { plan: { nvsScheme: 'hmac' } }),
+      { id: 'list', type: 'keyway-chip', operation: 'nvs', port: 'port-id-11', wires: [['out'], []] },
+      { id: 'burn', type: 'keyway-bench', chip: 'chip-id-11', action: 'burn-hmac-key', wires: [['progress']] },
+    ]);
+    const unit = (redeemer: string): Msg => ({ device: { ...device, nvsKey: handle(redeemer) } });
+    assert.equal(await bench.failure('detect', unit('keyway-flash')), 'NVS_NO_HMAC_KEY');
+    const registry = await deployedRegistry();
+    const [waiting] = (await registry.certificates({ kind: 'device' })).items;
+    assert.equal(waiting?.state, 'pending');
+    bench.send('burn', unit('keyway-bench'));
+    await bench.completed.next(({ complete }) => complete.source.id === 'burn');
+    const { identity, device: known } = await sent(bench, 'detect', unit('keyway-flash'));
+    assert.deepEqual([identity.serial, identity.state, known.state], [waiting?.serial, 'live', 'awaiting-setup']);
+    const flash = Buffer.from(chipOf('id-11').flash);
+    for (const text of ['BEGIN CERTIFICATE', 'PRIVATE KEY', burnt]) assert.equal(flash.includes(text), false);
+    const { payload } = await sent(bench, 'list', unit('keyway-chip'));
+    assert.equal(payload.encrypted, true);
+    assert.deepEqual(payload.entries.map(({ key }: Msg) => key).sort(), ['ca', 'cert', 'key']);
+    const { nvsKey: _none, ...without } = known;
+    assert.equal(await bench.failure('list', { device: without }), 'BAD_NVS_KEYS');
   });
 
   it('is not read back but as a handle and a listing, unless that is asked for, and written down', async () => {

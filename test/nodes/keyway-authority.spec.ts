@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createCsr, parseCertificate, webPki } from '../../lib/pki/index.ts';
@@ -134,6 +135,154 @@ describe('keyway-authority', () => {
     later.send('mint', { device: { ...device, mac: '60:55:f9:0a:b1:c3' } });
     await later.out.next();
     assert.equal(await later.failure('mint', { device: { ...device, namespace: 'line-2' } }), 'BAD_PASSPHRASE');
+  });
+
+  it('takes every setting of a namespace from its row, down to ten seconds', async () => {
+    const full = {
+      ...{ broker: BROKER, validity: '90', validityUnit: 'minutes', rotateBy: 'fraction', rotateFraction: '0.5' },
+      ...{ rotateHour: '3', graceDays: '2', graceHours: '5', rekey: 'allowed', keys: 'P-256 or RSA' },
+      ...{ names: 'dns:{broker}, uri:urn:dev:{serial} dns:{mac}.devices.example', crlBaseUrl: 'https://lists.example' },
+    };
+    const rows = [
+      row('line-1', full),
+      row('short', { validity: '10', validityUnit: 'seconds' }),
+      row('window', { validity: '1.5', rotateWindow: '12' }),
+      row('old', { validityDays: '2', validityUnit: 'seconds' }),
+    ];
+    const bench = await Bench.load([...demoAuthority({ namespaces: rows }), mint]);
+    bench.send('mint', { device: { ...device, serial: 'SN-7' } });
+    const { identity } = await bench.out.next();
+    const certificate = new X509Certificate(identity.certificate);
+    assert.equal(certificate.subjectAltName, `DNS:${BROKER}, URI:urn:dev:SN-7, DNS:${PLAIN}.devices.example`);
+    assert.deepEqual(parseCertificate(identity.certificate).crlUrls, ['https://lists.example/crl/line-1.crl']);
+    const { authority, registry } = await authorityById('authority').open();
+    const { settings = {} } = (await registry.namespace('line-1')) ?? {};
+    assert.deepEqual(settings, {
+      ...{ brokerHost: BROKER, validityHours: 1.5, rotation: { fraction: 0.5 }, graceAwaitingSetupHours: 48 },
+      ...{ graceHours: 5, rekey: 'allowed', keys: 'P-256 or RSA', crlBaseUrl: 'https://lists.example' },
+      alternativeNames: ['dns:{broker}', 'uri:urn:dev:{serial}', 'dns:{mac}.devices.example'],
+    });
+    const of = async (name: string) => await authority.settings(name);
+    assert.equal((await of('short')).validityHours * 3600, 10);
+    const window = await of('window');
+    assert.deepEqual([window.validityHours, window.rotation], [36, { windowHours: 12, atHour: 9 }]);
+    assert.equal((await of('old')).validityHours, 48);
+  });
+
+  it('says which field of a row is wrong', async () => {
+    const wrong: Record<string, [Record<string, string>, string]> = {
+      nine: [{ validity: '9', validityUnit: 'seconds' }, 'BAD_SETTINGS'],
+      weeks: [{ validity: '2', validityUnit: 'weeks' }, 'BAD_FIELD'],
+      part: [{ rotateBy: 'fraction', rotateFraction: '0.99' }, 'BAD_SETTINGS'],
+      hour: [{ rotateWindow: '12', rotateHour: '13' }, 'BAD_SETTINGS'],
+      names: [{ names: 'mail:{mac}' }, 'BAD_SETTINGS'],
+      place: [{ names: 'dns:{password}' }, 'BAD_SETTINGS'],
+      rekey: [{ rekey: 'never' }, 'BAD_SETTINGS'],
+      keys: [{ keys: 'Ed25519' }, 'BAD_SETTINGS'],
+      crl: [{ crlBaseUrl: 'ftp://lists.example' }, 'BAD_SETTINGS'],
+      grace: [{ graceHours: '-1' }, 'BAD_FIELD'],
+    };
+    const namespaces = Object.entries(wrong).map(([name, [fields]]) => row(name, fields));
+    const bench = await Bench.load([...demoAuthority({ namespaces }), mint]);
+    for (const [namespace, [, code]] of Object.entries(wrong)) {
+      assert.equal(await bench.failure('mint', { device: { ...device, namespace } }), code, namespace);
+    }
+  });
+
+  describe('and the key of its root', () => {
+    const passphrase = 'correct horse battery';
+    const file = (): string => `${userDir()}/keyway/root-key.pem`;
+    const flow = (...names: string[]): FlowNode[] => [
+      ...demoAuthority({ namespaces: names.map((name) => row(name)) }, { demo: false }),
+      mint,
+    ];
+    const root = async (): Promise<Msg> => (await admin('root').send({ authority: 'authority' }).expect(200)).body;
+
+    beforeEach(async () => {
+      await makeKeyFile(`${userDir()}/keyway/keystore.key`);
+    });
+
+    it('goes into a file behind its passphrase, and comes back', async () => {
+      const bench = await Bench.load(flow(NAMESPACE), [], { authority: { passphrase } });
+      assert.equal((await root()).rootKey, true);
+      const wrong = await admin('root/take-out').send({ passphrase: 'another passphrase' }).expect(400);
+      assert.deepEqual([wrong.body.code, existsSync(file())], ['BAD_PASSPHRASE', false]);
+      assert.equal((await admin('root/put-back').send({ passphrase }).expect(400)).body.code, 'FILE_UNREADABLE');
+      const { body } = await admin('root/take-out').send({ passphrase }).expect(200);
+      assert.deepEqual([body.path, statSync(file()).mode & 0o777], [file(), 0o600]);
+      const pem = readFileSync(file(), 'utf8');
+      assert.match(pem, /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
+      const key = createPrivateKey({ key: pem, passphrase });
+      assert.equal((await root()).rootKey, false);
+      // It issues on; what needs the root says where it is.
+      bench.send('mint', { device });
+      const { identity } = await bench.out.next();
+      const [, ca = ''] = String(identity.ca).split(/(?<=END CERTIFICATE-----\n)/);
+      assert.ok(new X509Certificate(ca).checkPrivateKey(key));
+      assert.equal((await admin('root/take-out').send({ passphrase }).expect(400)).body.code, 'ROOT_OUT');
+      await unload();
+      const two = await Bench.load(flow(NAMESPACE, 'line-2'), [], { authority: { passphrase } });
+      assert.equal(await two.failure('mint', { device: { ...device, namespace: 'line-2' } }), 'ROOT_OUT');
+      const typo = await admin('root/put-back').send({ passphrase: 'correct horse batterie' }).expect(400);
+      assert.equal(typo.body.code, 'BAD_PASSPHRASE');
+      await admin('root/put-back').send({ passphrase }).expect(200);
+      assert.equal((await root()).rootKey, true);
+      const log = await (await deployedRegistry()).auditLog();
+      const actions = log.items.map(({ action }) => action);
+      assert.ok(actions.includes('authority.root-out') && actions.includes('authority.root-back'), actions.join());
+      assert.equal(JSON.stringify([log, body, wrong.body, typo.body]).includes('horse'), false);
+      await unload();
+      const again = await Bench.load(flow(NAMESPACE, 'line-2'), [], { authority: { passphrase } });
+      again.send('mint', { device: { ...device, namespace: 'line-2', mac: '60:55:f9:0a:b1:c3' } });
+      await again.out.next();
+    });
+
+    it('stays where the file cannot be written, and none but its own is taken back', async () => {
+      await Bench.load(flow(NAMESPACE), [], { authority: { passphrase } });
+      writeFileSync(file(), 'something else');
+      assert.equal((await admin('root/take-out').send({ passphrase }).expect(400)).body.code, 'KEYSTORE_FILE');
+      assert.equal((await root()).rootKey, true);
+      assert.equal(readFileSync(file(), 'utf8'), 'something else');
+      assert.equal((await admin('root/put-back').send({ passphrase }).expect(400)).body.code, 'FILE_UNREADABLE');
+      writeFileSync(file(), 'x'.repeat(40_000));
+      assert.equal((await admin('root/put-back').send({ passphrase }).expect(400)).body.code, 'FILE_UNREADABLE');
+      const elsewhere = `${userDir()}/stick/root.pem`;
+      await admin('root/take-out').send({ passphrase, file: elsewhere }).expect(200);
+      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      writeFileSync(
+        file(),
+        privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }) as string,
+      );
+      const foreign = (await admin('root/put-back').send({ passphrase }).expect(400)).body.code;
+      assert.ok(['BAD_IMPORT', 'BAD_PASSPHRASE'].includes(foreign), foreign);
+      await admin('root/put-back').send({ passphrase, file: elsewhere }).expect(200);
+      for (const path of ['root', 'root/take-out', 'root/put-back', 'tokens']) {
+        const { body } = await admin(path).set('Origin', 'http://evil.example').send({ passphrase }).expect(403);
+        assert.equal(body.code, 'FOREIGN_ORIGIN');
+      }
+    });
+  });
+
+  it('lists tokens of a namespace, never what they are', async () => {
+    await Bench.load(demoAuthority({ namespaces: [row(NAMESPACE), row('line-2')] }));
+    const make = async (body: Msg): Promise<Msg> =>
+      (
+        await admin('token')
+          .send({ namespace: NAMESPACE, ...body })
+          .expect(200)
+      ).body;
+    const [first, second] = [await make({ days: 1 }), await make({ scopes: ['mint', 'replace'] })];
+    await make({ namespace: 'line-2' });
+    await admin('token/revoke').send({ id: first.id }).expect(200);
+    const { body } = await admin('tokens').send({ namespace: NAMESPACE }).expect(200);
+    const listed = body.tokens as Msg[];
+    assert.deepEqual(new Set(listed.map(({ id }) => id)), new Set([first.id, second.id]));
+    const one = listed.find(({ id }) => id === second.id);
+    assert.deepEqual([one?.scopes, one?.expiresAt, one?.revokedAt], [['mint', 'replace'], null, null]);
+    assert.equal(typeof listed.find(({ id }) => id === first.id)?.revokedAt, 'string');
+    for (const token of [first.token, second.token]) assert.equal(JSON.stringify(body).includes(token), false);
+    assert.equal((await admin('tokens').send({ namespace: 'line-3' })).body.code, 'AUTHORITY_NOT_SET');
+    assert.equal((await admin('tokens').send({})).body.code, 'BAD_FIELD');
   });
 
   describe('as an enrolment service', () => {

@@ -34,6 +34,34 @@ async function load(more: Record<string, Record<string, unknown>> = {}): Promise
 describe('keyway-device', () => {
   freshUserDir();
 
+  it('tells the history of a device, newest first, and of nobody else', async () => {
+    const bench = await load({ retire: { reason: 'broken' } });
+    const device = { namespace: NAMESPACE, mac: MAC };
+    const other = { namespace: NAMESPACE, mac: '60:55:f9:0a:b1:c3' };
+    await asked(bench, 'add', { device });
+    await asked(bench, 'add', { device: other });
+    await asked(bench, 'retire', { device });
+    const registry = await deployedRegistry();
+    const refused = {
+      action: 'endpoint.refused',
+      namespace: NAMESPACE,
+      subject: 'ab'.repeat(16),
+      outcome: 'denied',
+    } as const;
+    await registry.audit({ ...refused, detail: { code: 'CERT_EXPIRED', device: MAC.replaceAll(':', '') } });
+    const told = await asked(bench, 'history', { device: { ...device, mac: MAC.toUpperCase() } });
+    assert.equal(told.topic, 'device/history');
+    assert.deepEqual(
+      told.payload.map(({ action }: Msg) => action),
+      ['endpoint.refused', 'device.state', 'device.added'],
+    );
+    assert.equal(told.payload[0].detail.code, 'CERT_EXPIRED');
+    assert.ok(told.payload.every(({ time }: Msg) => Date.parse(time) > 0));
+    const all = await asked(bench, 'history', { device: { namespace: NAMESPACE } });
+    assert.equal(all.payload.filter(({ action }: Msg) => action === 'device.added').length, 2);
+    assert.equal(await bench.failure('history', { device: { ...device, mac: 'nonsense' } }), 'BAD_MAC');
+  });
+
   it('adds a device, finds it, changes it, retires it and takes it back', async () => {
     const bench = await load({ retire: { reason: 'broken' } });
     const unit = { namespace: NAMESPACE, mac: MAC.toUpperCase(), serial: 'A-17', port: 'bench-1' };
@@ -70,6 +98,10 @@ describe('keyway-device', () => {
     assert.deepEqual([retired.payload.state, retired.payload.reason], ['retired', 'broken']);
     const back = await asked(bench, 'restore', { device: { namespace: NAMESPACE, mac: MAC } });
     assert.deepEqual([back.topic, back.device.state], ['device/restored', 'registered']);
+    for (const state of ['online', 'offline']) {
+      const told = await asked(bench, state, { device: { namespace: NAMESPACE, mac: MAC } });
+      assert.deepEqual([told.topic, told.payload.state], [`device/${state}`, state]);
+    }
     await bench.status('restore', ({ fill, text }) => fill === 'green' && text === 'registered');
   });
 

@@ -28,6 +28,24 @@ async function minted(bench: Bench, msg: Msg = { device }, id = 'mint'): Promise
 describe('keyway-mint', () => {
   freshUserDir();
 
+  it('makes a certificate for a server that devices are to trust, and for servers alone', async () => {
+    const bench = await Bench.load([
+      ...demoAuthority(),
+      mintNode('server', { operation: 'service', names: 'broker.example, 192.0.2.7', days: '30' }),
+      mintNode('nameless', { operation: 'service' }),
+    ]);
+    const request = await createCsr(webPki, 'whatever it says');
+    const { topic, payload, identity } = await minted(bench, { payload: request.pem }, 'server');
+    assert.deepEqual([topic, payload.state, payload.names], ['mint/service', 'live', ['broker.example', '192.0.2.7']]);
+    const certificate = new X509Certificate(identity.certificate);
+    assert.equal(certificate.subjectAltName, 'DNS:broker.example, IP Address:192.0.2.7');
+    assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.1']);
+    assert.equal(identity.key, undefined);
+    assert.ok(identity.ca.includes('BEGIN CERTIFICATE') && identity.chain.startsWith(identity.certificate.trim()));
+    assert.equal(await bench.failure('nameless', { payload: request.pem }), 'BAD_NAME');
+    assert.equal(await bench.failure('server', { payload: 'no request' }), 'BAD_PEM');
+  });
+
   it('makes a key in the vault and a pending certificate, and adds the device', async () => {
     const bench = await Bench.load([...demoAuthority(), mintNode('mint')]);
     const {

@@ -40,6 +40,20 @@ describe('keyway-readers-bench and keyway-virtual-readers', () => {
     assert.equal(bench.lastStatus('hand-swap')?.text, 'reader swapped');
   });
 
+  it('takes one reader after the other out of the box', async () => {
+    const bench = await Bench.load([...busOf('box', { count: '3', addresses: '0,0,5', boxed: true }), hand('next')]);
+    assert.deepEqual([readersBench().bus.readers.length, readersBench().left], [0, 3]);
+    const serials = [];
+    for (const left of [2, 1, 0]) {
+      bench.send('hand-next', {});
+      const { payload } = await bench.out.next((one) => one.payload.left === left);
+      assert.equal(payload.connected, true);
+      serials.push(payload.serial);
+    }
+    assert.equal(new Set(serials).size, 3);
+    assert.equal(await bench.failure('hand-next', {}), 'NO_VIRTUAL_READER');
+  });
+
   it('refuses what cannot be done', async () => {
     const bench = await Bench.load([
       ...busOf('cannot', { count: '2' }),

@@ -17,9 +17,9 @@ function ownValues(value: object): unknown[] {
   return Object.getOwnPropertyNames(value).map((name) => Object.getOwnPropertyDescriptor(value, name)?.value);
 }
 
-/** The spelling in which a secret is in a value, or undefined. */
-export function spellingOf(secret: string, value: unknown): string | undefined {
-  const bytes = Buffer.from(secret);
+/** The spelling in which a secret, a text or bytes, is in a value, or undefined. */
+export function spellingOf(secret: string | Uint8Array, value: unknown): string | undefined {
+  const bytes = Buffer.from(secret as Uint8Array);
   // Inside a longer run of base64 the secret stands at one of three places; its first and last group mix with others.
   const shifted = [0, 1, 2].map((pad) => {
     const text = Buffer.concat([Buffer.alloc(pad), bytes])
@@ -28,7 +28,7 @@ export function spellingOf(secret: string, value: unknown): string | undefined {
     return text.slice(pad === 0 ? 0 : 4, -2);
   });
   const spellings: Record<string, string[]> = {
-    raw: [secret, bytes.toString('latin1')],
+    raw: [...(typeof secret === 'string' ? [secret] : []), bytes.toString('latin1')],
     hex: [bytes.toString('hex')],
     base64: shifted.flatMap((text) => [text, text.replaceAll('+', '-').replaceAll('/', '_')]),
     'buffer json': [[...bytes].join(','), [...bytes].join(', ')],
