@@ -10,6 +10,8 @@ export const STARTERS = [
   join('01-flash', 'Start here.json'),
   join('01-flash', 'Wrong chip caught.json'),
   join('02-bench', 'Console with reset.json'),
+  join('04-identity', 'Provisioning mode, end to end.json'),
+  join('06-provisioner', 'Commission a door row.json'),
 ];
 
 /**

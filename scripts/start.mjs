@@ -11,6 +11,9 @@ const userDir = resolve('.keyway');
 mkdirSync(userDir, { recursive: true, mode: 0o700 });
 chmodSync(userDir, 0o700);
 linkPackage();
+// Where examples that start programs of others put their files.
+const demoDir = join(userDir, 'demo');
+mkdirSync(demoDir, { recursive: true, mode: 0o700 });
 const port = await choosePort();
 const flowFile = join(userDir, 'flows.json');
 if (!existsSync(flowFile))
@@ -19,7 +22,7 @@ if (!existsSync(flowFile))
 const red = spawn(
   process.execPath,
   [join('node_modules', 'node-red', 'red.js'), '-u', userDir, '-s', join('scripts', 'settings.cjs')],
-  { stdio: 'inherit', env: { ...process.env, KEYWAY_USER_DIR: userDir, PORT: String(port) } },
+  { stdio: 'inherit', env: { KEYWAY_DEMO_DIR: demoDir, ...process.env, KEYWAY_USER_DIR: userDir, PORT: String(port) } },
 );
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => red.kill(signal));
 red.on('exit', (code) => process.exit(code ?? 0));

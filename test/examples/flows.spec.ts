@@ -6,6 +6,7 @@ import { join, relative } from 'node:path';
 import { filesBelow, readJson } from '../house/sources.ts';
 import { spellingOf } from '../support/canary.ts';
 import { type FlowNode, NodeRed } from '../support/node-red.ts';
+import { exportedKeys } from './provisioner-scenarios.ts';
 import { scenarios, secrets } from './scenarios.ts';
 
 const paths = filesBelow('examples', (path) => path.endsWith('.json'));
@@ -19,6 +20,14 @@ const PRIVATE_KEYS = [
   'BEGIN PRIVATE KEY',
 ];
 
+/** Programs that an example runs besides. */
+const NEEDS = [
+  ['Serial port', 'socat|python3'],
+  ['Mosquitto', 'mosquitto', 'openssl'],
+  ['A gateway', 'openssl'],
+  ['Wrong namespace', 'openssl'],
+] as const;
+
 describe('the example flows, in a real Node-RED', function () {
   this.timeout(90000);
   let red: NodeRed;
@@ -26,14 +35,13 @@ describe('the example flows, in a real Node-RED', function () {
 
   before(async () => {
     scratch = mkdtempSync(join(tmpdir(), 'keyway-examples-'));
-    red = await NodeRed.start({
-      KEYWAY_LINE: 'free',
-      KEYWAY_DEMO_DIR: join(scratch, 'download'),
-    });
+    process.env.KEYWAY_DEMO_DIR = join(scratch, 'download');
+    red = await NodeRed.start({ KEYWAY_LINE: 'free' });
   });
 
   after(async () => {
     await red?.stop();
+    delete process.env.KEYWAY_DEMO_DIR;
     rmSync(scratch, { recursive: true, force: true });
   });
 
@@ -42,9 +50,12 @@ describe('the example flows, in a real Node-RED', function () {
   for (const path of paths) {
     const file = nameOf(path);
     it(`${file} reaches its end`, async function () {
-      if (file.includes('Serial port') && !hasPtyHelper()) {
-        assert.notEqual(process.env.KEYWAY_PEERS, 'required', 'socat or python3 is required here and not found');
-        console.log('      left out: neither socat nor python3 on this machine');
+      const missing = NEEDS.find(([title, ...programs]) => file.includes(title) && !programs.every(isThere));
+      if (missing !== undefined) {
+        const [, ...programs] = missing;
+        const said = `not all of ${programs.join(', ')} on this machine`;
+        assert.notEqual(process.env.KEYWAY_PEERS, 'required', said);
+        console.log(`      left out: ${said}`);
         this.skip();
       }
       // The one path that the examples fix: elsewhere here, so that a running bench of yours keeps its own.
@@ -72,14 +83,19 @@ describe('the example flows, in a real Node-RED', function () {
       );
     }
     assert.notEqual(spellingOf('line-unit', [...kept.values()]), undefined);
-    for (const secret of [...secrets, ...PRIVATE_KEYS]) assert.equal(spellingOf(secret, seen), undefined, secret);
+    // Keys of readers are in the files that they were exported to, and in no other.
+    assert.ok(exportedKeys.length > 0);
+    const keys = exportedKeys.map((hex) => Buffer.from(hex, 'hex'));
+    for (const secret of [...secrets, ...PRIVATE_KEYS, ...keys])
+      assert.equal(spellingOf(secret, seen), undefined, String(secret));
   });
 });
 
-function hasPtyHelper(): boolean {
-  return ['socat', 'python3'].some((name) => {
+/** Whether one of the programs, with | between, is installed; some lie where only a superuser looks. */
+function isThere(programs: string): boolean {
+  return programs.split('|').some((name) => {
     try {
-      execFileSync('which', [name], { stdio: 'ignore' });
+      execFileSync('which', [name], { stdio: 'ignore', env: { PATH: `${process.env.PATH}:/usr/sbin` } });
       return true;
     } catch {
       return false;
@@ -87,10 +103,11 @@ function hasPtyHelper(): boolean {
   });
 }
 
-/** What was written below a folder, but for the flows: what is typed into an inject node stands there. */
+/** What was written below a folder, but for the flows (what is typed into an inject node stands there) and exports. */
 function filesIn(folder: string): Map<string, Buffer> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map((entry) => relative(folder, join(entry.parentPath, entry.name)));
-  const wanted = paths.filter((path) => !/flows[^/]*\.json/.test(path) && !path.startsWith('node_modules'));
+  const own = ['node_modules', join('keyway', 'exports')];
+  const wanted = paths.filter((path) => !/flows[^/]*\.json/.test(path) && !own.some((one) => path.startsWith(one)));
   return new Map(wanted.map((path) => [path, readFileSync(join(folder, path))]));
 }

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { NodeRed } from '../support/node-red.ts';
 import { identityScenarios } from './identity-scenarios.ts';
 import { osdpScenarios } from './osdp-scenarios.ts';
+import { provisionerScenarios } from './provisioner-scenarios.ts';
+import { trustScenarios } from './trust-scenarios.ts';
 
 /** How an example ends: what is pressed, and what the flow then shows. */
 export type Scenario = (red: NodeRed) => Promise<void>;
@@ -351,6 +353,8 @@ export const scenarios: Record<string, Scenario> = {
 
   ...identityScenarios,
   ...osdpScenarios,
+  ...provisionerScenarios,
+  ...trustScenarios,
 
   'dashboards/Bench of 8.json': async (red) => {
     await red.press('Trip by hand');

@@ -61,7 +61,9 @@ function definitionOf(type: string): Map<string, Tree> {
 
 /** Core types that the examples may use, and the serial nodes whose port one of them borrows. */
 const CORE = new Set(
-  'tab group comment inject debug catch switch change split file json delay serial-port'.split(' ').concat('serial in'),
+  'tab group comment inject debug catch switch change split file json delay template exec serial-port'
+    .split(' ')
+    .concat('serial in', 'link in', 'link out'),
 );
 
 const isConfig = (type: string) => definitionOf(type).get('category')?.value === 'config';
