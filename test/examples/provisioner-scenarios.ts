@@ -231,16 +231,20 @@ export const provisionerScenarios: Record<string, Scenario> = {
     assert.equal(((await red.shown('keyed')) as Row).outcome, 'ok');
     await red.press('Delete slot 1');
     await red.shown('name its session');
-    await red.press('Delete it, session named');
-    await red.shown('deleted, keys lost', includes('"state":"empty"'));
+    await red.press('Export slot 1');
+    csvOf((await red.shown('exported')) as { file: string });
+    await red.press('Delete slot 1');
+    await red.shown('it is empty', includes('"state":"empty"'));
 
     red.forget();
-    await red.press('Write a slot');
+    await red.press('Write another');
     await red.shown('written');
     await red.press('Key a reader');
-    const { outcome, text } = (await red.shown('keyed')) as Row;
-    // The first reader has left address 0 with a key that nobody has any more: the second takes its place in the plan.
-    assert.ok(['ok', 'bus_collision', 'scbk_rejected'].includes(outcome), `${outcome}: ${text}`);
+    assert.equal(((await red.shown('keyed')) as Row).outcome, 'ok');
+    await red.press('Delete slot 1');
+    await red.shown('name its session');
+    await red.press('Delete it, session named');
+    await red.shown('deleted, keys lost', includes('"state":"empty"'));
   },
 
   '06-provisioner/Export to CSV and JSON.json': async (red) => {
