@@ -44,26 +44,30 @@ run('check', [join('scripts', 'check.mjs')]);
 const failed = [];
 const suites = wished.length > 0 ? wished : SUITES;
 const env = { KEYWAY_COUNTS: counts };
-// Programs of others sleep most of their time: their suite runs beside the ones that need a Node-RED.
-let peers;
+// Programs of others, and examples that show what time does, sleep most of theirs: they run beside the rest.
+const BESIDE = ['peers', 'examples'];
+let beside;
 for (const suite of suites) {
-  if (suite === 'peers') continue;
-  if (suite !== 'house' && suite !== 'lib') peers ??= beginPeers();
+  if (BESIDE.includes(suite)) continue;
+  if (suite !== 'house' && suite !== 'lib') beside ??= beginBeside();
   console.log(`\n── ${suite} ──`);
   const spec = [mocha, `test/${suite}/**/*.spec.ts`];
   // The specs of lib mostly wait for lines and timers: three files at a time leave no processor idle.
   const command = suite === 'lib' ? covered([...spec, '--parallel', '--jobs', '3']) : spec;
   if (run(suite, command, { env, allowFailure: true }) !== 0) failed.push(suite);
 }
-peers ??= beginPeers();
-if (peers !== undefined) {
-  console.log('\n── peers ──');
-  if ((await peers()) !== 0) failed.push('peers');
+beside ??= beginBeside();
+for (const { suite, ended } of beside) {
+  console.log(`\n── ${suite} ──`);
+  if ((await ended()) !== 0) failed.push(suite);
 }
 report();
 
-function beginPeers() {
-  return suites.includes('peers') ? begin('peers', [mocha, 'test/peers/**/*.spec.ts'], { env }) : undefined;
+function beginBeside() {
+  return BESIDE.filter((suite) => suites.includes(suite)).map((suite) => ({
+    suite,
+    ended: begin(suite, [mocha, `test/${suite}/**/*.spec.ts`], { env }),
+  }));
 }
 
 /** The parsers' branch coverage is part of the lib suite: at least 90 %. */

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Certificate, parseCertificate, parsePem } from '../../lib/pki/index.ts';
 import { createHandle } from '../../lib/vault/index.ts';
@@ -9,11 +10,14 @@ import type { Job } from '../shared/jobs.ts';
 import { withSecrets } from '../shared/secrets.ts';
 import { fail } from '../shared/trust-errors.ts';
 import type { RenewConfig } from './config.ts';
-import { filesOf, keepFiles, settleFiles } from './files.ts';
-import type { OwnIdentity, Renewed } from './renewing.ts';
+import { discardKey, filesOf, keepFiles, keyFor, settleFiles } from './files.ts';
+import { PendingKeys } from './pending.ts';
+import { makeKey, type OwnIdentity, type Renewed } from './renewing.ts';
 
 /** Type of the node, as handles know it. */
 const NODE_TYPE = 'keyway-renew';
+/** Of identities in messages: they outlast a deploy, as the keys behind handles do. */
+const pending = new PendingKeys(1000);
 
 /** An identity that may be renewed: what is known of it, and the ways to use and to replace it. */
 export interface Held {
@@ -24,9 +28,15 @@ export interface Held {
   readonly notAfter: number;
   /** Lends the key for as long as `work` runs. */
   use<T>(work: (own: OwnIdentity) => Promise<T>): Promise<T>;
+  /** The key to ask for: the one that was asked for before, where its answer has not come. Overwrite it. */
+  newKey(): Promise<Buffer>;
   /** Puts the new one where the old one was. */
   keep(renewed: Renewed): Promise<void>;
+  /** Asks for another key the next time. */
+  discard(key: Buffer): Promise<void>;
 }
+
+type Facts = Pick<Held, 'serial' | 'commonName' | 'notBefore' | 'notAfter'>;
 
 /** The identity of the message. @throws NO_IDENTITY, BAD_FIELD, HANDLE_* */
 export async function holdMessage(config: RenewConfig, job: Job, fields: Fields<RenewConfig>): Promise<Held> {
@@ -46,7 +56,9 @@ export async function holdMessage(config: RenewConfig, job: Job, fields: Fields<
       detail: { field: 'redeemer' },
     });
   }
-  const facts = factsOf(certificate);
+  const { der, ...facts } = factsOf(certificate);
+  // The certificate, not its serial number alone: only who holds its key comes to the new one.
+  const name = hash('sha256', der, 'hex');
   const [, namespace = ''] = /^(.+):[0-9a-f]{12}$/.exec(facts.commonName) ?? [];
   return {
     ...facts,
@@ -59,6 +71,8 @@ export async function holdMessage(config: RenewConfig, job: Job, fields: Fields<
           work({ certificate: chain ?? certificate, key: bytesOf(handle), ca, commonName: facts.commonName }),
         { returned: true },
       ),
+    newKey: async () => await pending.of(name, minutes * 60_000, makeKey),
+    discard: async (key) => pending.drop(name, key),
     keep: async ({ certificate: issued, key }) => {
       const terms = {
         kind: 'private-key',
@@ -80,6 +94,7 @@ export async function holdMessage(config: RenewConfig, job: Job, fields: Fields<
         key: createHandle(Buffer.from(key), terms),
       };
       (job.msg as { identity?: unknown }).identity = fresh;
+      pending.drop(name, key);
     },
   };
 }
@@ -89,7 +104,8 @@ export async function holdFiles(config: RenewConfig): Promise<Held> {
   const files = filesOf(config);
   await settleFiles(files);
   const [certificate, ca] = await Promise.all([textOf(files.certificate), textOf(files.ca)]);
-  const facts = factsOf(certificate, files.certificate);
+  const { der: _, ...facts } = factsOf(certificate, files.certificate);
+  const { serial } = facts;
   return {
     ...facts,
     use: async (work) => {
@@ -100,11 +116,13 @@ export async function holdFiles(config: RenewConfig): Promise<Held> {
         key.fill(0);
       }
     },
-    keep: async ({ certificate: issued, key }) => keepFiles(files, { key, certificate: issued.chain }),
+    newKey: async () => await keyFor(files, serial, makeKey),
+    discard: async () => await discardKey(files, serial),
+    keep: async ({ certificate: issued, key }) => await keepFiles(files, serial, { key, certificate: issued.chain }),
   };
 }
 
-function factsOf(pem: string, path?: string): Pick<Held, 'serial' | 'commonName' | 'notBefore' | 'notAfter'> {
+function factsOf(pem: string, path?: string): Facts & { readonly der: Uint8Array } {
   let leaf: Certificate | undefined;
   try {
     const [first] = parsePem(pem).filter(({ label }) => label === 'CERTIFICATE');
@@ -120,8 +138,8 @@ function factsOf(pem: string, path?: string): Pick<Held, 'serial' | 'commonName'
       detail: { field: path === undefined ? 'identity' : 'certificateFile' },
     });
   }
-  const { serial, commonName, notBefore, notAfter } = leaf;
-  return { serial, commonName, notBefore, notAfter };
+  const { serial, commonName, notBefore, notAfter, der } = leaf;
+  return { serial, commonName, notBefore, notAfter, der };
 }
 
 async function textOf(path: string): Promise<string> {

@@ -8,7 +8,7 @@ import { defaults, type RenewConfig, times } from './config.ts';
 import { dueTime } from './due.ts';
 import { filesOf, inTurn, settleFiles } from './files.ts';
 import { type Held, holdFiles, holdMessage } from './held.ts';
-import { renewBy } from './renewing.ts';
+import { refusesRequest, renewBy } from './renewing.ts';
 
 export default function register(RED: Red): void {
   function RenewNode(this: RedNode, saved: RenewConfig): void {
@@ -60,13 +60,19 @@ async function renew(red: Red, config: RenewConfig, job: Job, fields: Fields<Ren
   if (url === undefined) throw blank('url');
   const [label, servername] = [await fields.text('namespace'), await fields.text('servername')];
   const terms = { url, signal: job.signal, label: label ?? labelOf(config, held), servername };
-  const renewed = await held.use(async (identity) => await renewBy(identity, terms));
-  try {
-    await held.keep(renewed);
-  } finally {
-    renewed.key.fill(0);
-  }
-  const { serial, notBefore, notAfter } = renewed.certificate;
+  const { serial, notBefore, notAfter } = await held.use(async (identity) => {
+    const key = await held.newKey();
+    try {
+      const certificate = await renewBy(identity, key, terms);
+      await held.keep({ certificate, key });
+      return certificate;
+    } catch (error) {
+      if (refusesRequest(error)) await held.discard(key);
+      throw error;
+    } finally {
+      key.fill(0);
+    }
+  });
   const until = new Date(notAfter).toISOString();
   return {
     topic: 'renew/renewed',

@@ -1,5 +1,7 @@
+import { createPrivateKey } from 'node:crypto';
+import { isKeywayError } from '../../lib/errors/index.ts';
 import { createCsr } from '../../lib/pki/index.ts';
-import { createEstClient, type EstCertificate, nodePki } from '../../lib/pki/node.ts';
+import { createEstClient, type EstCertificate, nodePki, signingKey } from '../../lib/pki/node.ts';
 import { pemBytes } from '../shared/pem-bytes.ts';
 
 /** What is renewed, while its key is at hand. */
@@ -16,7 +18,7 @@ export interface OwnIdentity {
 /** A new key and its certificate. */
 export interface Renewed {
   readonly certificate: EstCertificate;
-  /** PEM, a secret: overwrite it. */
+  /** PEM, a secret: it is overwritten by whoever gave it. */
   readonly key: Buffer;
 }
 
@@ -27,8 +29,18 @@ export interface RenewTerms {
   readonly signal: AbortSignal;
 }
 
-/** EST simplereenroll with a new key (RFC 7030 §4.2.2). @throws EST_* */
-export async function renewBy(own: OwnIdentity, terms: RenewTerms): Promise<Renewed> {
+/** PEM, a secret: overwrite it. */
+export async function makeKey(): Promise<Buffer> {
+  const der = await (await nodePki.generateKey()).exportPrivateKey();
+  try {
+    return pemBytes('PRIVATE KEY', der);
+  } finally {
+    der.fill(0);
+  }
+}
+
+/** EST simplereenroll for that key (RFC 7030 §4.2.2). @param key PEM @throws EST_* */
+export async function renewBy(own: OwnIdentity, key: Buffer, terms: RenewTerms): Promise<EstCertificate> {
   const { url, label, servername, signal } = terms;
   const client = createEstClient({
     url,
@@ -36,12 +48,11 @@ export async function renewBy(own: OwnIdentity, terms: RenewTerms): Promise<Rene
     ...(label === undefined ? {} : { label }),
     ...(servername === undefined ? {} : { servername }),
   });
-  const request = await createCsr(nodePki, own.commonName);
-  const certificate = await client.reenroll(request.der, own, { signal });
-  const der = await request.key.exportPrivateKey();
-  try {
-    return { certificate, key: pemBytes('PRIVATE KEY', der) };
-  } finally {
-    der.fill(0);
-  }
+  const request = await createCsr(nodePki, own.commonName, signingKey(createPrivateKey(key)));
+  return await client.reenroll(request.der, own, { signal });
+}
+
+/** Whether the server said that the request itself is wrong: the same one again would be refused for ever. */
+export function refusesRequest(error: unknown): boolean {
+  return isKeywayError(error) && error.code === 'EST_REFUSED' && error.detail?.status === 400;
 }

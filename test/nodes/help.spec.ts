@@ -101,7 +101,7 @@ const ofMessages = Object.keys(endpointErrors).filter((code) =>
 const ofLists = but(crlErrors, 'CRL_NO_ROOT_LIST', 'BAD_CRL');
 /** What an EST service refuses a request for. */
 const ofRequests = Object.keys(estErrors).filter((code) =>
-  /REQUEST|MEDIA|LARGE|FOUND|METHOD|UNAUTH|SUBJECT|REKEY|MANY/.test(code),
+  /REQUEST|MEDIA|LARGE|FOUND|METHOD|UNAUTH|SUBJECT|REKEY|MANY|HANDSHAKE/.test(code),
 );
 
 /** The codes that each node can end with. */

@@ -11,6 +11,8 @@ export const estErrors = {
   EST_SUBJECT: 'a re-enrolment asks for another subject than that of the certificate it comes with',
   EST_REKEY: 'a re-enrolment brings no new key, which its certificate namespace demands',
   EST_TOO_MANY: 'the device has asked for many renewals and used none of them',
+  EST_HANDSHAKE: 'the TLS handshake with the EST service failed',
+  EST_HANDSHAKE_TIMEOUT: 'the TLS handshake with the EST service took too long',
   EST_LISTEN: 'the EST service cannot listen at that address',
   EST_BAD_OPTIONS: 'an option of the EST service or client is out of its range',
   EST_UNREACHABLE: 'the EST server cannot be reached',

@@ -9,10 +9,13 @@ import { codeOf } from '../../errors/index.ts';
 import type { Authority } from '../authority/authority.ts';
 import { createCsr } from '../csr/create.ts';
 import { nodePki, signingKey } from '../platform.node.ts';
+import { createRefusals } from '../trust/refusals.ts';
 import { refusal } from './answers.ts';
 import { fail } from './errors.ts';
+import { watchHandshakes } from './handshakes.ts';
 import { EST_BODY_MOST } from './request.ts';
 import { createEst } from './service.ts';
+import { tell } from './tell.ts';
 import type { Est, EstListener, EstListenOptions, EstResponse } from './types.ts';
 
 const generate = promisify(generateKeyPair);
@@ -52,7 +55,19 @@ export async function listenEst(options: EstListenOptions): Promise<EstListener>
     );
   }
   let identity = options.tls === undefined ? await ownIdentity(options.authority, names, clock) : given(options.tls);
-  const server = makeServer(options, identity, createEst(options));
+  const refusals = options.refusals ?? createRefusals({ store: options.store, clock });
+  const est = createEst({ ...options, refusals });
+  const server = makeServer(options, identity);
+  const serving = new Set<Promise<void>>();
+  server.on('request', (request, response) => {
+    const served = serve(est, request, response).finally(() => serving.delete(served));
+    serving.add(served);
+  });
+  const nobody = { namespace: null, mac: null, serial: null };
+  const endConnections = watchHandshakes(server, ({ code, text, source }) => {
+    refusals.write({ action: 'est.refused', actor: 'keyway-est', source, code, text });
+    tell(options, { topic: 'est.refused', at: clock(), source: source ?? null, ...nobody, code, text });
+  });
   await listening(server, host, port);
   const look = setInterval(() => {
     if (clock() < identity.replaceAt) return;
@@ -66,10 +81,9 @@ export async function listenEst(options: EstListenOptions): Promise<EstListener>
       },
       (error: unknown) => {
         identity = before;
-        options.onEvent?.({
-          ...{ topic: 'est.failed', at: clock(), source: null, namespace: null, mac: null, serial: null },
-          ...{ code: codeOf(error), text: 'The service could not get a new certificate of its own.' },
-        });
+        const failed = { code: codeOf(error), text: 'The service could not get a new certificate of its own.' };
+        refusals.write({ action: 'est.failed', actor: 'keyway-est', outcome: 'failed', ...failed });
+        tell(options, { topic: 'est.failed', at: clock(), source: null, ...nobody, ...failed });
       },
     );
   }, LOOK_MS).unref();
@@ -84,8 +98,11 @@ export async function listenEst(options: EstListenOptions): Promise<EstListener>
     },
     close: async () => {
       clearInterval(look);
-      server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      endConnections();
+      await closed;
+      await Promise.all(serving);
+      await refusals.settled();
     },
   };
 }
@@ -125,7 +142,7 @@ const secureContext = ({ key, cert }: ServiceIdentity): SecureContextOptions => 
   minVersion: 'TLSv1.2',
 });
 
-function makeServer(options: EstListenOptions, identity: ServiceIdentity, est: Est): Server {
+function makeServer(options: EstListenOptions, identity: ServiceIdentity): Server {
   const { handshakeTimeout = 10_000, requestTimeout = 15_000, maxConnections = 500 } = options;
   const server = createServer({
     ...secureContext(identity),
@@ -135,9 +152,6 @@ function makeServer(options: EstListenOptions, identity: ServiceIdentity, est: E
   });
   server.maxConnections = maxConnections;
   server.maxRequestsPerSocket = 100;
-  server.on('request', (request, response) => void serve(est, request, response));
-  // Whoever speaks no TLS is cut off by Node; there is nobody to tell.
-  server.on('tlsClientError', () => undefined);
   return server;
 }
 

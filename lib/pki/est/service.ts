@@ -15,6 +15,7 @@ import { CSR_ATTRIBUTES } from './attributes.ts';
 import { fail } from './errors.ts';
 import { certsOnly } from './pkcs7.ts';
 import { commonNameOf, readBasic, readCsr, readTarget } from './request.ts';
+import { tell } from './tell.ts';
 import type { Est, EstEvent, EstOptions, EstRequest, EstResponse } from './types.ts';
 
 const CERTS = 'application/pkcs7-mime';
@@ -53,7 +54,7 @@ class EstService {
   constructor(options: EstOptions) {
     this.#options = options;
     this.#clock = options.clock ?? Date.now;
-    this.#refusals = createRefusals({ store: options.store, clock: this.#clock });
+    this.#refusals = options.refusals ?? createRefusals({ store: options.store, clock: this.#clock });
   }
 
   async answer(request: EstRequest): Promise<EstResponse> {
@@ -148,7 +149,8 @@ class EstService {
   }
 
   async #admitted(request: EstRequest, label: string | undefined, known: Known): Promise<Admitted> {
-    const asked = { use: 'est', ...(label === undefined ? {} : { namespace: label }) } as const;
+    const newKey = (): string | undefined => askedKey(request);
+    const asked = { use: 'est', newKey, ...(label === undefined ? {} : { namespace: label }) } as const;
     const verdict = await this.#options.judge.certificate(request.certificate, asked);
     const { namespace, mac, serial } = verdict;
     Object.assign(known, { namespace: namespace ?? label, mac, serial });
@@ -160,10 +162,10 @@ class EstService {
   async #renew(request: EstRequest, verdict: Admitted, csr: SigningRequest): Promise<EstResponse> {
     const { namespace, mac, serial, record, records, device, grace } = verdict;
     const { authority, judge } = this.#options;
-    const keyHash = hash('sha256', csr.key.spki, 'hex');
+    const keyHash = keyHashOf(csr);
     const unused = records.filter((one) => one.state === 'pending' && one.renewal === true && one.serial !== serial);
     const told = { previous: serial, ...(grace ? { grace } : {}) };
-    const again = unused.find(({ publicKeyHash }) => publicKeyHash === keyHash);
+    const again = verdict.again ?? unused.find(({ publicKeyHash }) => publicKeyHash === keyHash);
     if (again !== undefined) {
       // The answer was lost: it is given once more, to who holds its key.
       if (!verifyNow(csr.key, csr.algorithm, csr.signature, csr.info)) throw wrongSignature();
@@ -229,20 +231,26 @@ class EstService {
     const { namespace, mac, serial } = known;
     const { source } = request;
     const topic = status >= 500 ? 'est.failed' : 'est.refused';
-    if (status < 500) {
-      this.#refusals.write({ action: topic, actor: 'keyway-est', source, code, text, namespace, mac, serial });
-    }
+    const outcome = status >= 500 ? 'failed' : 'denied';
+    this.#refusals.write({ action: topic, actor: 'keyway-est', source, code, text, namespace, mac, serial, outcome });
     const who = { namespace: namespace ?? null, mac: mac ?? null, serial: serial ?? null };
     this.#tell({ topic, source: source ?? null, ...who, code, text });
     return refusal(status, isKeywayError(error) ? error.detail?.allow : undefined);
   }
 
   #tell(event: Omit<EstEvent, 'at'>): void {
-    try {
-      this.#options.onEvent?.({ ...event, at: this.#clock() });
-    } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error));
-    }
+    tell(this.#options, { ...event, at: this.#clock() });
+  }
+}
+
+const keyHashOf = ({ key }: SigningRequest): string => hash('sha256', key.spki, 'hex');
+
+/** What cannot be read asks for no key: it is refused for what its certificate is. */
+function askedKey(request: EstRequest): string | undefined {
+  try {
+    return keyHashOf(readCsr(request));
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Authority } from '../authority/authority.ts';
+import type { Refusals } from '../trust/refusals.ts';
 import type { Judge, TrustStore } from '../trust/types.ts';
 
 /** A request as HTTP brings it; any server can be in front. */
@@ -49,8 +50,10 @@ export interface EstOptions {
   readonly store: TrustStore;
   /** The namespaces that are served. Default: all. */
   readonly namespaces?: readonly string[];
-  /** Every event is told here, beside the audit log's entry for refusals. */
+  /** Every event is told here, beside the audit log's entry for refusals and failures. */
   readonly onEvent?: (event: EstEvent) => void;
+  /** What writes those entries. Default: its own, on the store. */
+  readonly refusals?: Refusals;
   readonly clock?: () => number;
 }
 
@@ -82,6 +85,7 @@ export interface EstListener {
   readonly url: string;
   /** PEM of its certificate, as it is now. */
   readonly certificate: string;
+  /** Ends every connection; resolves when all requests are done with, and the audit log is written. */
   close(): Promise<void>;
 }
 

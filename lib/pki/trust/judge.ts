@@ -166,9 +166,10 @@ class RegistryJudge implements Judge {
     if (now < known.notBefore) return no('CERT_NOT_YET_VALID', `It is valid from ${iso(known.notBefore)} on.`);
     const yes = { ok: true, namespace, mac, serial, notAfter, record, device, records, renewal } as const;
     if (now < notAfter) return { ...yes, grace: false };
-    const why = request.use === 'est' ? await graceOf(this.#options.store, record, device, settings, now) : '';
-    if (why === null) return { ...yes, grace: true };
-    return no('CERT_EXPIRED', `It ended on ${iso(notAfter)}.${why}`);
+    const { use, newKey } = request;
+    const grace = use === 'est' ? await graceOf(this.#options.store, record, device, settings, now, newKey) : '';
+    if (typeof grace === 'string') return no('CERT_EXPIRED', `It ended on ${iso(notAfter)}.${grace}`);
+    return { ...yes, ...grace, grace: true };
   }
 
   /** Never before the newest record: with a clock that is behind, what is over would be let in. */

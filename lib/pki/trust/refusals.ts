@@ -2,7 +2,7 @@ import type { JsonObject } from '../store.ts';
 import { Recent } from './recent.ts';
 import type { TrustStore } from './types.ts';
 
-/** Who was refused, and why: for the audit log. */
+/** Who was refused, or served in vain, and why: for the audit log. */
 export interface Refusal {
   /** 'est.refused', 'endpoint.refused' … */
   readonly action: string;
@@ -15,6 +15,8 @@ export interface Refusal {
   readonly namespace?: string | undefined;
   readonly mac?: string | undefined;
   readonly serial?: string | undefined;
+  /** 'failed': it was no fault of the client's. Default: 'denied'. */
+  readonly outcome?: 'denied' | 'failed';
   readonly detail?: JsonObject;
 }
 
@@ -58,7 +60,7 @@ export function createRefusals({
   return {
     write(refusal) {
       const now = clock();
-      const { action, actor, source, code, text, namespace, mac, serial, detail } = refusal;
+      const { action, actor, source, code, text, namespace, mac, serial, outcome = 'denied', detail } = refusal;
       const key = JSON.stringify([action, source, code, namespace, mac, serial]);
       const before = known.get(key);
       if (before !== undefined && Math.abs(now - before.at) < MINUTE) {
@@ -82,7 +84,7 @@ export function createRefusals({
         action,
         namespace: namespace ?? null,
         subject: (serial ?? mac ?? null)?.slice(0, 256) ?? null,
-        outcome: 'denied',
+        outcome,
         detail: { code, text: text.slice(0, 500), ...more, ...detail },
       } as const;
       const writing: Promise<void> = store

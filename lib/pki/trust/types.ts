@@ -72,6 +72,8 @@ export interface Admitted {
   readonly renewal: boolean;
   /** It is over, and may renew once more by EST. Never so at the endpoint. */
   readonly grace: boolean;
+  /** Its one renewal in grace, which nobody has used: it may be given that once more, and nothing else. */
+  readonly again?: CertificateRecord;
 }
 
 /** A device may not come in. `code` and `text` are for the audit log: the client is told neither. */
@@ -94,6 +96,8 @@ export interface JudgeRequest {
   readonly use: 'endpoint' | 'est';
   /** The only certificate namespace that is let in here. */
   readonly namespace?: string;
+  /** 'est': SHA-256 of the key that a renewal is asked for (SPKI, hex), where there is one; asked only in grace. */
+  readonly newKey?: () => string | undefined;
 }
 
 /** Sessions that must end: those of these serial numbers, or with null all of the device. */

@@ -158,6 +158,72 @@ describe('est: over TLS', function () {
     await assert.rejects(once(old, 'secureConnect'));
   });
 
+  it('handshakes that fail are in the audit log, and however many there are cannot fill it', async () => {
+    const { port, close } = await listening({ handshakeTimeout: 100 });
+    const said = async (): Promise<unknown[]> =>
+      (await here.audited('est.refused')).map(({ outcome, actor, source, subject, detail }) => [
+        ...[outcome, actor, source, subject, detail.code, detail.repeated],
+      ]);
+    const refused = async (send: string): Promise<void> => {
+      const socket = connectPlain(port, '127.0.0.1');
+      open.push(() => socket.destroy());
+      socket.on('error', () => undefined).resume();
+      socket.write(send);
+      await once(socket, 'close');
+    };
+    for (let i = 0; i < 20; i++) await refused('GET / HTTP/1.1\r\n\r\n');
+    const entry = (code: string, repeated?: number) => ['denied', 'keyway-est', '127.0.0.1', null, code, repeated];
+    assert.deepEqual(await said(), [entry('EST_HANDSHAKE')]);
+    assert.equal(events.filter(({ code }) => code === 'EST_HANDSHAKE').length, 20);
+    await refused('\x16');
+    assert.deepEqual((await said())[0], entry('EST_HANDSHAKE_TIMEOUT'));
+    here.clock.now += 60_000;
+    await refused('GET / HTTP/1.1\r\n\r\n');
+    assert.deepEqual((await said())[0], entry('EST_HANDSHAKE', 19));
+    await close();
+    assert.equal((await said()).length, 3);
+  });
+
+  it('closes at once, also while a handshake is under way, and tells nothing of that', async () => {
+    const { port, close } = await listening({ handshakeTimeout: 120_000 });
+    const mute = connectPlain(port, '127.0.0.1');
+    open.push(() => mute.destroy());
+    mute.on('error', () => undefined).resume();
+    await once(mute, 'connect');
+    const reached = await clientOf(`https://127.0.0.1:${port}`).cacerts();
+    assert.ok(reached.length > 0, 'by now the server has the one before, too');
+    await Promise.all([close(), once(mute, 'close')]);
+    assert.deepEqual(events, []);
+  });
+
+  it('waits when it closes for what is being written to the audit log', async () => {
+    const { judge, authority, registry, clock } = here;
+    const written = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    let entries = 0;
+    const store = Object.create(registry, {
+      audit: {
+        value: async () => {
+          entries++;
+          begun.resolve();
+          await written.promise;
+        },
+      },
+    }) as typeof registry;
+    const listener = await listening({ judge, authority, store, clock: () => clock.now });
+    await assert.rejects(clientOf(listener.url, { label: 'nowhere' }).cacerts(), { code: 'EST_REFUSED' });
+    await begun.promise;
+    let closed = false;
+    const closing = listener.close().then(() => {
+      closed = true;
+    });
+    const other = await listening();
+    await other.close();
+    assert.deepEqual([entries, closed], [1, false], 'another one is open and closed again meanwhile');
+    written.resolve();
+    await closing;
+  });
+
   describe('the client trusts no server', () => {
     const posing = async (issued: Issued, key: Buffer): Promise<string> => {
       const server: Server = createServer({ key, cert: issued.chain }, (_, response) => response.end());

@@ -67,10 +67,10 @@ describe('est: the service', function () {
     assert.ok(!answer.body.includes(code) && answer.body.length < 40, answer.body);
     const last = events.at(-1);
     assert.deepEqual([last?.topic, last?.code], [status >= 500 ? 'est.failed' : 'est.refused', code], last?.text);
-    if (status >= 500) return;
-    const entries = await here.audited('est.refused');
+    const [action, outcome] = status >= 500 ? ['est.failed', 'failed'] : ['est.refused', 'denied'];
+    const entries = await here.audited(action);
     const found = entries.find(({ detail }) => detail.code === code);
-    assert.deepEqual([found?.outcome, found?.actor, found?.source], ['denied', 'keyway-est', '192.0.2.7'], code);
+    assert.deepEqual([found?.outcome, found?.actor, found?.source], [outcome, 'keyway-est', '192.0.2.7'], code);
   };
   const renewalOf = async (holder: Holder, more: Partial<EstRequest> = {}): Promise<EstResponse> =>
     ask('simplereenroll', {
@@ -343,6 +343,53 @@ describe('est: the service', function () {
       assert.equal(events.find(({ topic }) => topic === 'est.reenrolled')?.grace, true);
       await here.registry.setState(holder.id, 'online');
       await expectRefused(await renewalOf(holder), 403, 'CERT_EXPIRED');
+    });
+
+    describe('in grace, when its answer was lost,', () => {
+      let body: Buffer;
+      let first: Uint8Array;
+      beforeEach(async () => {
+        here.clock.now = holder.issued.notAfter + DAY;
+        body = base64((await requestFor(NAME)).csr);
+        first = certificateIn(await renewalOf(holder, { body }));
+      });
+      const renewals = async (): Promise<number> =>
+        (await here.registry.certificatesOf(NAMESPACE, PLAIN_MAC)).filter(({ renewal }) => renewal === true).length;
+
+      it('gives the same certificate to who asks with the same key, as often as it does', async () => {
+        const again = await Promise.all([1, 2, 3].map(() => renewalOf(holder, { body })));
+        for (const answer of again) assert.deepEqual(certificateIn(answer), first);
+        assert.equal(events.at(-1)?.grace, true);
+        assert.equal(await renewals(), 1);
+      });
+
+      it('refuses who asks with another one, or cannot show that the key is its own', async () => {
+        await expectRefused(await renewalOf(holder), 403, 'CERT_EXPIRED');
+        await expectRefused(await renewalOf(holder, { body: Buffer.from('?') }), 403, 'CERT_EXPIRED');
+        const { info } = parseCsr(Buffer.from(body.toString(), 'base64'));
+        const signature = sign('sha256', info, holder.key);
+        const forged = sequence(info, sequence(oid(OID.ecdsaSha256)), bitString(signature));
+        await expectRefused(await renewalOf(holder, { body: base64(forged) }), 400, 'CSR_SIGNATURE');
+        assert.equal(await renewals(), 1);
+        assert.deepEqual(certificateIn(await renewalOf(holder, { body })), first, 'the control');
+      });
+
+      it('refuses the old one once the new one was used, or is over itself', async () => {
+        const verdict = await here.judge.certificate(first, { use: 'endpoint' });
+        assert.ok(verdict.ok);
+        const strict = { use: 'endpoint', newKey: () => verdict.record.publicKeyHash } as const;
+        assert.equal(
+          (await here.judge.certificate(holder.issued.der, strict)).ok,
+          false,
+          'the endpoint knows no grace',
+        );
+        here.clock.now = verdict.notAfter;
+        await expectRefused(await renewalOf(holder, { body }), 403, 'CERT_EXPIRED');
+        here.clock.now = holder.issued.notAfter + DAY;
+        await here.registry.acceptClock();
+        await here.judge.used(verdict);
+        await expectRefused(await renewalOf(holder, { body }), 403, 'CERT_SUPERSEDED');
+      });
     });
 
     it('ends a device’s renewals that it never uses', async () => {
