@@ -68,7 +68,7 @@ export const trustScenarios: Record<string, Scenario> = {
   '07-trust/Never set up, renewed in grace.json': async (red) => {
     await provision(red, 'box-1');
     // In its box for longer than its certificate is valid.
-    await new Promise((done) => setTimeout(done, 8_500));
+    await new Promise((done) => setTimeout(done, 10_500));
     await red.press('Unpack it');
     await red.shown('log of box-1', includes('cert expired'), LONG);
     const renewed = (await red.shown('renewed in grace', () => true, LONG)) as Record<string, unknown>;
