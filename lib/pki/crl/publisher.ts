@@ -15,7 +15,7 @@ const VALID = DAY;
 const HALF = VALID / 2;
 /** The revocations of one burst go into one list: the first of them waits this long … */
 const GATHER_MS = 20;
-/** … and lists of one namespace are at least so far apart. */
+/** … and lists that revocations lead to are at least so far apart. */
 const APART_MS = 400;
 /** How often the clock is looked at: a machine may have slept. */
 const LOOK_MS = 30_000;
@@ -182,7 +182,8 @@ export class CrlPublisher {
     const { der, number } = await authority.issueCrl(namespace, { thisUpdate, nextUpdate, entries });
     held.crl = crlOfDer({ name: namespace, der, number, entries: count, thisUpdate, nextUpdate });
     held.issuedAt = now;
-    held.lastMade = performance.now();
+    // Many revocations make few lists; one that follows a list made for another reason need not wait.
+    if (cause === 'revocation') held.lastMade = performance.now();
     const told = { namespace, cause, number, entries: count, thisUpdate, nextUpdate };
     this.#tell({ topic: 'crl.issued', ...told });
     this.#write(namespace);
