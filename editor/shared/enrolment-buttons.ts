@@ -99,7 +99,7 @@ export function enrolmentButtons(node: EditorNode): void {
       const asked = ask<{ path: string }>({
         ...common,
         result: root,
-        path: `keyway/authority/root/${way}`,
+        path: `keyway/authority/root-key/${way}`,
         body: ofRoot,
         done: ({ path }) => word(way, { path }),
       });

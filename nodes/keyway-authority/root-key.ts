@@ -21,12 +21,12 @@ export function mountRootRoutes(
   RED: Red,
   authorityFor: (body: Record<string, unknown>, namespace: string) => DeployedAuthority,
 ): void {
-  adminRoute(RED, 'post', '/keyway/authority/root', 'keyway.read', async (ask) => {
+  adminRoute(RED, 'post', '/keyway/authority/root-key', 'keyway.read', async (ask) => {
     const { authority } = await authorityFor(bodyOf(ask), '').open();
     const { root, rootKey, demo } = await authority.state();
     return { root: root?.subjectText ?? null, rootKey, demo };
   });
-  adminRoute(RED, 'post', '/keyway/authority/root/take-out', 'keyway.export', async (ask) => {
+  adminRoute(RED, 'post', '/keyway/authority/root-key/take-out', 'keyway.export', async (ask) => {
     const body = bodyOf(ask);
     const { authority, registry } = await authorityFor(body, '').open();
     const { demo } = await authority.state();
@@ -39,7 +39,7 @@ export function mountRootRoutes(
     await registry.audit({ action: 'authority.root-out', detail: { file: path.slice(-1000) } }, BY);
     return { path };
   });
-  adminRoute(RED, 'post', '/keyway/authority/root/put-back', 'keyway.mint', async (ask) => {
+  adminRoute(RED, 'post', '/keyway/authority/root-key/put-back', 'keyway.mint', async (ask) => {
     const body = bodyOf(ask);
     const { authority, registry } = await authorityFor(body, '').open();
     const { demo } = await authority.state();

@@ -196,7 +196,7 @@ describe('keyway-authority', () => {
       ...demoAuthority({ namespaces: names.map((name) => row(name)) }, { demo: false }),
       mint,
     ];
-    const root = async (): Promise<Msg> => (await admin('root').send({ authority: 'authority' }).expect(200)).body;
+    const root = async (): Promise<Msg> => (await admin('root-key').send({ authority: 'authority' }).expect(200)).body;
 
     beforeEach(async () => {
       await makeKeyFile(`${userDir()}/keyway/keystore.key`);
@@ -205,10 +205,10 @@ describe('keyway-authority', () => {
     it('goes into a file behind its passphrase, and comes back', async () => {
       const bench = await Bench.load(flow(NAMESPACE), [], { authority: { passphrase } });
       assert.equal((await root()).rootKey, true);
-      const wrong = await admin('root/take-out').send({ passphrase: 'another passphrase' }).expect(400);
+      const wrong = await admin('root-key/take-out').send({ passphrase: 'another passphrase' }).expect(400);
       assert.deepEqual([wrong.body.code, existsSync(file())], ['BAD_PASSPHRASE', false]);
-      assert.equal((await admin('root/put-back').send({ passphrase }).expect(400)).body.code, 'FILE_UNREADABLE');
-      const { body } = await admin('root/take-out').send({ passphrase }).expect(200);
+      assert.equal((await admin('root-key/put-back').send({ passphrase }).expect(400)).body.code, 'FILE_UNREADABLE');
+      const { body } = await admin('root-key/take-out').send({ passphrase }).expect(200);
       assert.deepEqual([body.path, statSync(file()).mode & 0o777], [file(), 0o600]);
       const pem = readFileSync(file(), 'utf8');
       assert.match(pem, /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
@@ -219,13 +219,13 @@ describe('keyway-authority', () => {
       const { identity } = await bench.out.next();
       const [, ca = ''] = String(identity.ca).split(/(?<=END CERTIFICATE-----\n)/);
       assert.ok(new X509Certificate(ca).checkPrivateKey(key));
-      assert.equal((await admin('root/take-out').send({ passphrase }).expect(400)).body.code, 'ROOT_OUT');
+      assert.equal((await admin('root-key/take-out').send({ passphrase }).expect(400)).body.code, 'ROOT_OUT');
       await unload();
       const two = await Bench.load(flow(NAMESPACE, 'line-2'), [], { authority: { passphrase } });
       assert.equal(await two.failure('mint', { device: { ...device, namespace: 'line-2' } }), 'ROOT_OUT');
-      const typo = await admin('root/put-back').send({ passphrase: 'correct horse batterie' }).expect(400);
+      const typo = await admin('root-key/put-back').send({ passphrase: 'correct horse batterie' }).expect(400);
       assert.equal(typo.body.code, 'BAD_PASSPHRASE');
-      await admin('root/put-back').send({ passphrase }).expect(200);
+      await admin('root-key/put-back').send({ passphrase }).expect(200);
       assert.equal((await root()).rootKey, true);
       const log = await (await deployedRegistry()).auditLog();
       const actions = log.items.map(({ action }) => action);
@@ -240,23 +240,23 @@ describe('keyway-authority', () => {
     it('stays where the file cannot be written, and none but its own is taken back', async () => {
       await Bench.load(flow(NAMESPACE), [], { authority: { passphrase } });
       writeFileSync(file(), 'something else');
-      assert.equal((await admin('root/take-out').send({ passphrase }).expect(400)).body.code, 'KEYSTORE_FILE');
+      assert.equal((await admin('root-key/take-out').send({ passphrase }).expect(400)).body.code, 'KEYSTORE_FILE');
       assert.equal((await root()).rootKey, true);
       assert.equal(readFileSync(file(), 'utf8'), 'something else');
-      assert.equal((await admin('root/put-back').send({ passphrase }).expect(400)).body.code, 'FILE_UNREADABLE');
+      assert.equal((await admin('root-key/put-back').send({ passphrase }).expect(400)).body.code, 'FILE_UNREADABLE');
       writeFileSync(file(), 'x'.repeat(40_000));
-      assert.equal((await admin('root/put-back').send({ passphrase }).expect(400)).body.code, 'FILE_UNREADABLE');
+      assert.equal((await admin('root-key/put-back').send({ passphrase }).expect(400)).body.code, 'FILE_UNREADABLE');
       const elsewhere = `${userDir()}/stick/root.pem`;
-      await admin('root/take-out').send({ passphrase, file: elsewhere }).expect(200);
+      await admin('root-key/take-out').send({ passphrase, file: elsewhere }).expect(200);
       const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       writeFileSync(
         file(),
         privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }) as string,
       );
-      const foreign = (await admin('root/put-back').send({ passphrase }).expect(400)).body.code;
+      const foreign = (await admin('root-key/put-back').send({ passphrase }).expect(400)).body.code;
       assert.ok(['BAD_IMPORT', 'BAD_PASSPHRASE'].includes(foreign), foreign);
-      await admin('root/put-back').send({ passphrase, file: elsewhere }).expect(200);
-      for (const path of ['root', 'root/take-out', 'root/put-back', 'tokens']) {
+      await admin('root-key/put-back').send({ passphrase, file: elsewhere }).expect(200);
+      for (const path of ['root-key', 'root-key/take-out', 'root-key/put-back', 'tokens']) {
         const { body } = await admin(path).set('Origin', 'http://evil.example').send({ passphrase }).expect(403);
         assert.equal(body.code, 'FOREIGN_ORIGIN');
       }
